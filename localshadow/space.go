@@ -1,0 +1,53 @@
+package localshadow
+
+import (
+	"fmt"
+	"syscall"
+)
+
+// minFree is what the file system must have left for a write to begin. Badger
+// maps sparse log files into memory; a page that the disk cannot back is not an
+// error but SIGBUS, at the write and again at every open. Two rotations of
+// memtable and table beside a compaction fit in here: 2*(2*4+8) MiB, and slack.
+const minFree = 64 << 20
+
+// DiskFullError says that the store does not write, or open, for lack of space.
+// Reading goes on, and so does writing as soon as there is space again.
+type DiskFullError struct {
+	Path       string
+	Free, Need uint64
+}
+
+func (e *DiskFullError) Error() string {
+	return fmt.Sprintf("store %s: disk full: %d MiB free, %d MiB needed", e.Path, e.Free>>20, e.Need>>20)
+}
+
+// Hint is the cure, for operators.
+func (e *DiskFullError) Hint() string {
+	return "free space on the file system of " + e.Path + " (journalctl --vacuum-size=50M, apt-get clean, old store.bad-* folders)"
+}
+
+// ErrDiskFull is what every DiskFullError is (errors.Is).
+var ErrDiskFull = &DiskFullError{Need: minFree}
+
+func (e *DiskFullError) Is(target error) bool { return target == ErrDiskFull }
+
+// freeSpace is what an unprivileged process may still write below path.
+func freeSpace(path string) (uint64, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(path, &st); err != nil {
+		return 0, fmt.Errorf("statfs %s: %w", path, err)
+	}
+	return st.Bavail * uint64(st.Bsize), nil
+}
+
+func checkSpace(path string) error {
+	free, err := freeSpace(path)
+	if err != nil {
+		return err
+	}
+	if free < minFree {
+		return &DiskFullError{Path: path, Free: free, Need: minFree}
+	}
+	return nil
+}
