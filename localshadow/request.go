@@ -1,6 +1,7 @@
 package localshadow
 
 import (
+	"bytes"
 	"errors"
 
 	"edgeshadow/localshadow/shadow"
@@ -97,11 +98,12 @@ func (s *Service) load(tx *Tx, id shadow.ID) (local, error) {
 
 // save writes this side of a shadow; the cache follows when the write stands.
 func (s *Service) save(tx *Tx, id shadow.ID, l local) error {
-	value := appendLocal(make([]byte, 0, 1024), l)
-	if err := tx.Set(shadowKey(id, localSuffix), value); err != nil {
+	s.record = appendLocal(s.record[:0], l)
+	size := len(s.record)
+	if err := tx.Set(shadowKey(id, localSuffix), s.record); err != nil {
 		return err
 	}
-	tx.applied(func() { s.cache.put(id, l, len(value)) })
+	tx.applied(func() { s.cache.put(id, l, size) })
 	return nil
 }
 
@@ -112,21 +114,24 @@ func (s *Service) tell(r *request) []byte {
 	switch r.op {
 	case opUpdate:
 		s.tellUpdated(r.id, r.prev.doc, r.cur.doc, r.now, r.token)
-		return shadow.AppendAccepted(nil, r.update, r.cur.version, r.now)
+		s.message = shadow.AppendAccepted(s.message[:0], r.update, r.cur.version, r.now)
 	case opDelete:
 		s.observed(Change{ID: r.id, Prev: r.prev.doc})
-		return shadow.AppendDeleted(nil, r.prev.version, r.now, r.token) // X2
+		s.message = shadow.AppendDeleted(s.message[:0], r.prev.version, r.now, r.token) // X2
 	default:
-		return shadow.AppendGet(nil, r.prev.doc, r.now, r.token)
+		s.message = shadow.AppendGet(s.message[:0], r.prev.doc, r.now, r.token)
 	}
+	return bytes.Clone(s.message)
 }
 
 func (s *Service) tellUpdated(id shadow.ID, prev, cur *shadow.Document, now int64, token *string) {
 	if s.Publisher != nil {
-		if delta, ok := shadow.AppendDelta(nil, cur, now, token); ok { // D8
-			s.publish(id, "update/delta", delta)
+		var differs bool
+		if s.message, differs = shadow.AppendDelta(s.message[:0], cur, now, token); differs { // D8
+			s.publish(id, "update/delta", bytes.Clone(s.message))
 		}
-		s.publish(id, "update/documents", shadow.AppendDocuments(nil, prev, cur, now, token)) // P1
+		s.message = shadow.AppendDocuments(s.message[:0], prev, cur, now, token) // P1
+		s.publish(id, "update/documents", bytes.Clone(s.message))
 	}
 	if len(s.observers) > 0 {
 		s.observed(Change{ID: id, Prev: prev, Doc: cur, Delta: shadow.Delta(cur.State)})

@@ -44,6 +44,10 @@ type Service struct {
 	log       *slog.Logger
 	observers []Observer
 	cache     *cache
+	// What is encoded is copied where it stays, at its length: growing a slice
+	// per message costs more than encoding it. record belongs to the operations,
+	// message to the store's callbacks.
+	record, message []byte
 }
 
 // NewService makes the service of a store. A nil log discards.
@@ -164,7 +168,7 @@ func (s *Service) RepublishDeltas(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if payload, ok := shadow.AppendDelta(nil, l.doc, s.now(), nil); ok {
+		if payload, ok := shadow.AppendDelta(nil, l.doc, s.now(), nil); ok { // not a callback: a slice of its own
 			s.publish(id, "update/delta", payload)
 		}
 		return nil
