@@ -1,0 +1,127 @@
+package broker
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+)
+
+// Config is the section "broker" of the configuration.
+type Config struct {
+	Listeners []Listener `yaml:"listeners"`
+}
+
+// Default is one listener for programs on the gateway itself.
+func Default() Config {
+	return Config{Listeners: []Listener{{Address: "127.0.0.1:1883"}}}
+}
+
+// Ways in which a client may show who it is.
+const (
+	Anonymous   = "anonymous"
+	Certificate = "certificate"
+)
+
+// Listener is one address to listen on.
+type Listener struct {
+	Address  string   `yaml:"address"`  // host:port; an empty host is every address
+	Protocol string   `yaml:"protocol"` // mqtt, the default
+	TLS      *TLS     `yaml:"tls"`      // nil: plain
+	Auth     []string `yaml:"auth"`     // default: anonymous on loopback, certificate elsewhere
+	Insecure bool     `yaml:"insecure"` // admits anonymous clients beyond loopback
+}
+
+// TLS is the word auto, a server certificate of the built-in CA, or files.
+type TLS struct {
+	Auto        bool   `yaml:"-"`
+	Certificate string `yaml:"certificate"` // PEM file
+	Key         string `yaml:"key"`         // PEM file
+	ClientCA    string `yaml:"client_ca"`   // PEM file; default: the built-in CA
+}
+
+// FieldError is a fault of the configuration. Path is below the section, for
+// example "listeners[1].auth".
+type FieldError struct{ Path, Text string }
+
+func (e *FieldError) Error() string { return e.Path + ": " + e.Text }
+
+// auth is what a listener admits, defaults applied.
+func (l Listener) auth() []string {
+	switch {
+	case len(l.Auth) > 0:
+		return l.Auth
+	case l.loopback():
+		return []string{Anonymous}
+	default:
+		return []string{Certificate}
+	}
+}
+
+// loopback tells whether only this machine can reach the listener.
+func (l Listener) loopback() bool {
+	host, _, err := net.SplitHostPort(l.Address)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}
+
+// Validate tells every fault.
+func (c Config) Validate() []error {
+	var faults []error
+	seen := map[string]int{}
+	for i, l := range c.Listeners {
+		fault := func(field, format string, args ...any) {
+			faults = append(faults, &FieldError{fmt.Sprintf("listeners[%d].%s", i, field), fmt.Sprintf(format, args...)})
+		}
+		_, port, err := net.SplitHostPort(l.Address)
+		switch {
+		case l.Address == "":
+			fault("address", `missing; want host:port, for example "127.0.0.1:1883"`)
+		case err != nil:
+			fault("address", "%q is not host:port", l.Address)
+		default:
+			if _, err := net.LookupPort("tcp", port); err != nil {
+				fault("address", "%q is not a port", port)
+			}
+			if j, dup := seen[l.Address]; dup && port != "0" {
+				fault("address", "%s is listeners[%d]'s already", l.Address, j)
+			}
+			seen[l.Address] = i
+		}
+		switch l.Protocol {
+		case "", "mqtt":
+		case "ws", "http", "unix":
+			fault("protocol", "%s is not available in this version; mqtt is", l.Protocol)
+		default:
+			fault("protocol", "%q is unknown; want mqtt", l.Protocol)
+		}
+		for _, a := range l.Auth {
+			switch a {
+			case Anonymous, Certificate:
+			case "password":
+				fault("auth", "password is not available in this version; anonymous and certificate are")
+			default:
+				fault("auth", "%q is unknown; want anonymous or certificate", a)
+			}
+		}
+		auth := l.auth()
+		if slices.Contains(auth, Anonymous) && !l.loopback() && !l.Insecure {
+			fault("auth", "anonymous clients beyond loopback; use certificate, or say insecure: true beside it")
+		}
+		if slices.Contains(auth, Certificate) && l.TLS == nil {
+			fault("tls", "missing; clients show a certificate only over TLS: add tls: auto")
+		}
+		if t := l.TLS; t != nil && !t.Auto {
+			if t.Certificate == "" || t.Key == "" {
+				fault("tls", "want auto, or both certificate and key")
+			}
+		}
+	}
+	return faults
+}
