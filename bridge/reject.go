@@ -1,0 +1,84 @@
+package bridge
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"edgeshadow/localshadow/shadow"
+)
+
+// block stops sending for the shadow until either side changes.
+func (s *step) block(why string, size, limit int) {
+	s.r.Block = &block{Why: why, Local: s.version, Cloud: s.r.Number}
+	if why == "oversize" {
+		s.r.Block.Detail = fmt.Sprintf("%d bytes, the cloud takes %d", size, limit)
+	}
+	s.changed = true
+	s.w.lastError = why + ": " + s.r.Block.Detail
+}
+
+// rejected takes in the cloud's refusal of the outstanding request.
+func (s *step) rejected(kind string, refusal *shadow.Error, now time.Time) error {
+	w := s.w
+	w.lastError = refusal.Error()
+	forget := func() {
+		if s.r.Flight != nil {
+			s.r.Flight, s.changed = nil, true
+		}
+	}
+	switch code := refusal.Code; {
+	case code == 404 && kind == "get":
+		if w.overtaken { // an event came after the get left: what it says is newer
+			w.needGet = true
+			return nil
+		}
+		forget()
+		number := max(s.r.Number, w.highest)
+		w.early, w.needGet, w.doubt = nil, false, false
+		w.succeeded(now)
+		return s.gone(number, 0)
+	case code == 404 && kind == "delete":
+		forget()
+		w.absent = true
+		s.r.setGone(s.r.Number, 0)
+		s.changed = true
+		w.succeeded(now)
+	case code == 409:
+		sent := int64(0)
+		if s.r.Flight != nil {
+			sent = s.r.Flight.Sent
+		}
+		forget()
+		w.conflicts++
+		if s.r.Number <= sent { // the change that beat us has not arrived
+			w.needGet = true
+		}
+		if w.conflicts >= conflictsBackoff {
+			w.hold(now)
+		}
+	case code == 429:
+		forget()
+		w.hold(now)
+	case code == 401 || code == 403:
+		forget()
+		w.state = "forbidden"
+		w.wake = now.Add(forbiddenEvery + rand.N(forbiddenEvery/10))
+	case code == 400 || code == 413:
+		forget()
+		s.block("rejected", 0, 0)
+		s.r.Block.Detail = refusal.Error()
+		w.lastError = "rejected: " + s.r.Block.Detail
+	default: // 5xx and what is unknown: it may have been applied
+		w.needGet = true
+		w.hold(now)
+	}
+	return nil
+}
+
+// hold waits longer with each failure in a row, at random below a limit that doubles.
+func (w *work) hold(now time.Time) {
+	limit := min(backoffMin<<min(w.failures, 16), backoffMax)
+	w.failures++
+	w.wake = now.Add(limit/2 + rand.N(limit/2))
+}
