@@ -19,8 +19,8 @@ type SyncTx struct {
 }
 
 // Sync runs fn as one operation of the store and returns after the fsync that
-// holds it. When fn changed the local document, delta and documents (or the
-// accepted message of a delete) are published, and the observers told, before
+// holds it. When fn changed the local document, delta, documents and accepted (or
+// the accepted message of a delete) are published, and the observers told, before
 // Sync returns. fn runs like the fn of Store.Update.
 func (s *Service) Sync(ctx context.Context, id shadow.ID, fn func(tx *SyncTx) error) error {
 	if err := id.Check(); err != nil {
@@ -44,11 +44,27 @@ func (s *Service) Sync(ctx context.Context, id shadow.ID, fn func(tx *SyncTx) er
 	return <-told
 }
 
+// patch is what happened to the local document, as an update request. Its
+// acceptance is published like any other, so that a gateway below this one
+// hears of the change.
+func (t *SyncTx) patch() shadow.Update {
+	var before shadow.State
+	if t.before.doc != nil {
+		before = t.before.doc.State
+	}
+	patch := shadow.Diff(before, t.now.doc.State)
+	if patch == nil {
+		patch = shadow.NewObject()
+	}
+	return shadow.Update{State: patch}
+}
+
 func (t *SyncTx) tell() {
 	switch {
 	case t.now == t.before:
 	case t.now.doc != nil:
 		t.service.tellUpdated(t.id, t.before.doc, t.now.doc, t.time, nil)
+		t.service.publish(t.id, "update/accepted", shadow.AppendAccepted(nil, t.patch(), t.now.version, t.time))
 	case t.before.doc != nil:
 		t.service.publish(t.id, "delete/accepted", shadow.AppendDeleted(nil, t.before.version, t.time, nil))
 		t.service.observed(Change{ID: t.id, Prev: t.before.doc})

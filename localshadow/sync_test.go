@@ -59,7 +59,7 @@ func TestService_Sync(t *testing.T) {
 	expect(sync(func(tx *localshadow.SyncTx) error {
 		return tx.SetLocal(shadow.State{Desired: object(t, `{"level":1.1,"on":true}`), Reported: object(t, `{"on":false}`)})
 	}))
-	// A change publishes delta and documents in the next version; what did not
+	// A change publishes what an update does, in the next version; what did not
 	// change keeps its metadata.
 	b.Now = func() time.Time { return time.Unix(2000, 0) }
 	expect(sync(func(tx *localshadow.SyncTx) error {
@@ -70,6 +70,7 @@ func TestService_Sync(t *testing.T) {
 	}),
 		`update/delta {"version":2,"timestamp":2000,"state":{"on":true},"metadata":{"on":{"timestamp":1000}}}`,
 		`update/documents {"previous":{"state":{"desired":{"on":true,"level":1.10},"reported":{"on":false}},"metadata":{"desired":{"on":{"timestamp":1000},"level":{"timestamp":1000}},"reported":{"on":{"timestamp":1000}}},"version":1},"current":{"state":{"desired":{"on":true},"reported":{"on":false}},"metadata":{"desired":{"on":{"timestamp":1000}},"reported":{"on":{"timestamp":1000}}},"version":2},"timestamp":2000}`,
+		`update/accepted {"state":{"desired":{"level":null}},"metadata":{"desired":{"level":{"timestamp":2000}}},"version":2,"timestamp":2000}`,
 	)
 	// All or nothing.
 	failed := errors.New("failed")
@@ -132,7 +133,7 @@ func TestService_Sync(t *testing.T) {
 		}
 		return tx.SetLocal(shadow.State{Reported: object(t, `{"on":true}`)})
 	})
-	if len(news) != 1 || !strings.Contains(news[0], `"previous":null`) || !strings.Contains(news[0], `"version":4`) {
+	if len(news) != 2 || !strings.Contains(news[0], `"previous":null`) || !strings.Contains(news[0], `"version":4`) {
 		t.Errorf("re-creation published %q", news)
 	}
 	if diff := cmp.Diff([]string{`lamp "" true`, `lamp~x "" true`}, collect()); diff != "" {
