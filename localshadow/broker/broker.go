@@ -4,32 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"hash/maphash"
 	"log/slog"
 	"net"
-	"slices"
-	"sync/atomic"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
 )
 
-// Broker is the device gateway. Its methods may be called from many goroutines
-// once Listen has returned.
+// Broker is the device gateway. Publish and Stats may be called at any time,
+// from many goroutines.
 type Broker struct {
-	shadows  Shadows
-	ca       CA
-	cfg      Config
-	log      *slog.Logger
-	ctx      context.Context // of requests: ends when the process gives up on the store
-	server   *mqtt.Server
-	stats    counters
-	sessions sessions
-	bound    []*listener
-}
-
-// counters are what the broker counts beside mochi's own numbers.
-type counters struct {
-	refused, violations, malformed, slow, dropped atomic.Int64
+	shadows Shadows
+	ca      CA
+	cfg     Config
+	log     *slog.Logger
+	ctx     context.Context // Run's: mochi's hooks are given none
+	server  *mqtt.Server
+	self    *mqtt.Client // what the gateway publishes comes from it
+	bound   []*listener
+	gate    *gate
+	turns   turns
+	stats   counters
 }
 
 // New makes a broker that answers shadow requests through shadows. A nil ca
@@ -40,32 +36,37 @@ func New(cfg Config, shadows Shadows, ca CA, log *slog.Logger) *Broker {
 	}
 	b := &Broker{
 		shadows: shadows, ca: ca, cfg: cfg, log: log, ctx: context.Background(),
-		sessions: sessions{owner: map[string]string{}},
+		gate: newGate(), turns: turns{seed: maphash.MakeSeed()},
 	}
 	b.server = mqtt.New(&mqtt.Options{
-		InlineClient:             true,
-		SysTopicResendInterval:   60,
+		SysTopicResendInterval:   60, // seconds; it can't be switched off
 		ClientNetReadBufferSize:  2048,
 		ClientNetWriteBufferSize: 2048,
-		Logger:                   slog.New(slog.NewTextHandler(io.Discard, nil)), // prints payloads
+		Logger:                   slog.New(slog.DiscardHandler), // it prints whole packets; what matters is logged here
 		Capabilities:             capabilities(),
 	})
+	b.self = b.server.NewClient(nil, mqtt.LocalListener, mqtt.InlineClientId, true)
 	return b
 }
 
-// capabilities bound what clients may ask of mochi. No message and no session
-// expires by the wall clock but a session after a week of absence.
+// receiveMaximum is how many messages of QoS 1 and 2 a client of MQTT 5 may
+// have under way.
+const receiveMaximum = 100
+
+// capabilities bound what clients may ask of mochi. Nothing expires by the wall
+// clock but a session, after a week of absence.
 func capabilities() *mqtt.Capabilities {
 	c := mqtt.NewDefaultServerCapabilities()
-	c.MaximumClients = 1000
+	c.MaximumClients = maxClients
 	c.MaximumClientWritesPending = 1024
-	c.MaximumPacketSize = 128<<10 + 4<<10 // payload of 128 KiB and its header
+	c.MaximumPacketSize = 128<<10 + 4<<10 // a payload of 128 KiB, and what comes before it
 	c.MaximumInflight = 512
-	c.ReceiveMaximum = 100
-	c.TopicAliasMaximum = 0 // mochi asks the ACL before it resolves an alias
+	c.ReceiveMaximum = receiveMaximum
+	c.TopicAliasMaximum = 0 // mochi asks who may publish before it resolves an alias
 	c.MaximumMessageExpiryInterval = 0
 	c.MaximumSessionExpiryInterval = 7 * 24 * 3600
 	c.MinimumProtocolVersion = 4
+	c.Compatibilities.NoInheritedPropertiesOnAck = true // a PUBACK has its own [MQTT-3.4.2]
 	return c
 }
 
@@ -75,7 +76,7 @@ func (b *Broker) Listen() error {
 		return err
 	}
 	for i, cfg := range b.cfg.Listeners {
-		l, err := listen(fmt.Sprintf("l%d", i), cfg, b.ca, &b.stats, b.log)
+		l, err := b.listen(fmt.Sprintf("listeners[%d]", i), cfg)
 		if err == nil {
 			b.bound = append(b.bound, l)
 			err = b.server.AddListener(l)
@@ -99,8 +100,10 @@ func (b *Broker) Addrs() []net.Addr {
 	return out
 }
 
-// Run serves until ctx ends, then disconnects the clients and returns.
+// Run serves until ctx ends, then disconnects the clients, sends their last
+// wills and returns.
 func (b *Broker) Run(ctx context.Context) error {
+	b.ctx = ctx
 	if err := b.server.Serve(); err != nil {
 		return err
 	}
@@ -109,65 +112,20 @@ func (b *Broker) Run(ctx context.Context) error {
 }
 
 // Publish sends a message of the gateway itself to its subscribers, at their
-// QoS but 1 at most, never retained. It does not wait for any of them.
+// QoS but 1 at most, never retained. It waits for none of them.
 func (b *Broker) Publish(topic string, payload []byte) {
-	if err := b.server.Publish(topic, payload, false, 1); err != nil {
-		b.log.Warn("publish", "topic", topic, "err", err)
-	}
+	b.inject(packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1},
+		TopicName:   topic,
+		Payload:     payload,
+		PacketID:    1, // any: mochi wants one
+	})
 }
 
-// identify tells who a client is: the common name of its certificate, or
-// anonymous. A user name beside a certificate is no login: AWS SDKs send one.
-func (b *Broker) identify(cl *mqtt.Client) (who, fault string) {
-	c, ok := cl.Net.Conn.(*conn)
-	if !ok {
-		return "", "not a connection of a listener"
+func (b *Broker) inject(pk packets.Packet) {
+	if err := b.server.InjectPacket(b.self, pk); err != nil {
+		b.log.Warn("publish", "topic", pk.TopicName, "err", err)
+		return
 	}
-	i := slices.IndexFunc(b.bound, func(l *listener) bool { return l.id == cl.Net.Listener })
-	if i < 0 {
-		return "", "unknown listener"
-	}
-	auth := b.bound[i].auth
-	if t := c.TLS(); t != nil && len(t.PeerCertificates) > 0 && slices.Contains(auth, Certificate) {
-		return "certificate:" + t.PeerCertificates[0].Subject.CommonName, ""
-	}
-	if slices.Contains(auth, Anonymous) {
-		return Anonymous, ""
-	}
-	return "", "it shows no certificate"
-}
-
-// Stats are the broker's numbers since the start.
-type Stats struct {
-	Clients       int64 `json:"clients"`       // connected now
-	Subscriptions int64 `json:"subscriptions"` // now
-	Retained      int64 `json:"retained"`      // messages, now
-	Received      int64 `json:"received"`      // messages
-	Sent          int64 `json:"sent"`          // messages
-	BytesReceived int64 `json:"bytes_received"`
-	BytesSent     int64 `json:"bytes_sent"`
-	Dropped       int64 `json:"dropped"`    // messages that a full queue did not take
-	Refused       int64 `json:"refused"`    // connections
-	Violations    int64 `json:"violations"` // connections ended for a reserved topic
-	Malformed     int64 `json:"malformed"`  // connections ended for a packet that can't be parsed
-	Slow          int64 `json:"slow"`       // connections ended for not reading
-}
-
-// Stats reads the numbers.
-func (b *Broker) Stats() Stats {
-	i := b.server.Info
-	return Stats{
-		Clients:       max(0, atomic.LoadInt64(&i.ClientsConnected)),
-		Subscriptions: atomic.LoadInt64(&i.Subscriptions),
-		Retained:      atomic.LoadInt64(&i.Retained),
-		Received:      atomic.LoadInt64(&i.MessagesReceived),
-		Sent:          atomic.LoadInt64(&i.MessagesSent),
-		BytesReceived: atomic.LoadInt64(&i.BytesReceived),
-		BytesSent:     atomic.LoadInt64(&i.BytesSent),
-		Dropped:       b.stats.dropped.Load() + atomic.LoadInt64(&i.InflightDropped),
-		Refused:       b.stats.refused.Load(),
-		Violations:    b.stats.violations.Load(),
-		Malformed:     b.stats.malformed.Load(),
-		Slow:          b.stats.slow.Load(),
-	}
+	b.stats.own.Add(1)
 }

@@ -121,6 +121,9 @@ func (c Config) Validate() []error {
 			if t.Certificate == "" || t.Key == "" {
 				fault("tls", "want auto, or both certificate and key")
 			}
+			if t.ClientCA != "" && !slices.Contains(auth, Certificate) {
+				fault("tls.client_ca", "does nothing: clients are asked for a certificate with auth: [certificate]")
+			}
 		}
 	}
 	return faults

@@ -6,17 +6,22 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
 )
 
 // Bounds of one connection.
 const (
-	connectTimeout = 10 * time.Second // from accept to a whole CONNECT
-	writeTimeout   = 10 * time.Second // a peer that takes nothing for so long is gone
+	connectTimeout = 10 * time.Second // from accept to a whole CONNECT, handshake included
+	writeTimeout   = 10 * time.Second // a peer that takes no chunk for so long is gone
 	lingerTimeout  = time.Second      // for the last packets, CONNACK or DISCONNECT
+	patience       = time.Second      // a burst waits so long for a peer that takes nothing
 	maxBuffered    = 1 << 20          // bytes that wait for a slow peer; beyond, it is cut off
+	paced          = maxBuffered / 2  // bytes from which on a burst waits for the peer
+	chunk          = 64 << 10         // bytes per write: progress is seen in such steps
 )
 
-var errSlow = errors.New("client does not read: write buffer is full")
+var errSlow = errors.New("the client does not read: its write buffer is full")
 
 // conn decouples mochi from the peer: Write only appends to a bounded buffer,
 // which a goroutine that exists while there is something to send writes out.
@@ -24,47 +29,63 @@ var errSlow = errors.New("client does not read: write buffer is full")
 // holds the client's lock while it writes.
 type conn struct {
 	net.Conn
-	slow func() // called once when the buffer overflows
+	slow func(*mqtt.Client) // called once, when the buffer overflows, with mu held
+	room chan struct{}
+	done chan struct{} // closed by Close
 
-	mu        sync.Mutex
-	pending   []byte
-	spare     []byte // the buffer of the flush before
-	flushing  bool
-	closed    bool
-	err       error
-	connected bool // a CONNECT was read: keep-alive deadlines count from now on
+	// Of the goroutine that reads: see packet.go and session.go.
+	wire      wire
+	emptyWill bool // see OnPacketRead
+	exchanges *exchanges
+	turn      *sync.Mutex   // held while the client id changes hands
+	resumed   chan struct{} // closed when the session's old messages are re-sent; nil: there are none
+
+	mu       sync.Mutex
+	client   *mqtt.Client // once CONNECT was accepted
+	pending  []byte
+	spare    []byte // the buffer of the flush before
+	queued   int    // bytes pending and being written
+	stalled  bool   // the peer took nothing for the length of patience
+	flushing bool
+	closed   bool
+	err      error
+	flushes  sync.WaitGroup
 }
 
-func newConn(c net.Conn, slow func()) *conn {
-	_ = c.SetReadDeadline(time.Now().Add(connectTimeout))
-	return &conn{Conn: c, slow: slow}
-}
-
-// TLS is the connection's TLS state; nil on a plain listener.
-func (c *conn) TLS() *tls.ConnectionState {
-	t, ok := c.Conn.(*tls.Conn)
-	if !ok {
-		return nil
+func newConn(c net.Conn, slow func(*mqtt.Client)) *conn {
+	_ = c.SetDeadline(time.Now().Add(connectTimeout))
+	return &conn{
+		Conn: c, slow: slow, exchanges: newExchanges(),
+		room: make(chan struct{}, 1), done: make(chan struct{}),
 	}
-	s := t.ConnectionState()
-	return &s
 }
 
-// admit ends the time that a client has for its CONNECT.
-func (c *conn) admit() {
+// TLS is the connection's TLS layer; nil on a plain listener.
+func (c *conn) TLS() *tls.Conn {
+	t, _ := c.Conn.(*tls.Conn)
+	return t
+}
+
+// admit notes whose connection it is, once CONNECT was accepted.
+func (c *conn) admit(cl *mqtt.Client) {
 	c.mu.Lock()
-	c.connected = true
+	c.client = cl
 	c.mu.Unlock()
 }
 
-// SetDeadline sets the read half only, and nothing before CONNECT: mochi would
-// take the connect timeout away.
+// session is the client, if CONNECT was accepted.
+func (c *conn) session() *mqtt.Client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.client
+}
+
+// SetDeadline sets the read half only: the other belongs to flush.
 func (c *conn) SetDeadline(t time.Time) error {
 	c.mu.Lock()
-	connected := c.connected
-	c.mu.Unlock()
-	if !connected {
-		return nil
+	defer c.mu.Unlock()
+	if c.closed || c.err != nil {
+		return net.ErrClosed
 	}
 	return c.Conn.SetReadDeadline(t)
 }
@@ -74,23 +95,20 @@ func (c *conn) SetDeadline(t time.Time) error {
 func (c *conn) Write(b []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err != nil {
+	switch {
+	case c.err != nil:
 		return 0, c.err
-	}
-	if c.closed {
+	case c.closed:
 		return 0, net.ErrClosed
-	}
-	if len(c.pending)+len(b) > maxBuffered {
+	case c.queued > 0 && c.queued+len(b) > maxBuffered:
 		c.err = errSlow
-		c.slow()
-		_ = c.Conn.Close()
+		c.slow(c.client)
+		_ = c.Conn.SetDeadline(time.Unix(1, 0)) // flush is writing: it fails, and closes
 		return 0, c.err
 	}
 	c.pending = append(c.pending, b...)
-	if !c.flushing {
-		c.flushing = true
-		go c.flush()
-	}
+	c.queued += len(b)
+	c.startFlush()
 	return len(b), nil
 }
 
@@ -102,15 +120,26 @@ func (c *conn) Close() error {
 		return nil
 	}
 	c.closed = true
+	close(c.done)
 	_ = c.Conn.SetReadDeadline(time.Unix(1, 0)) // a blocked read returns
-	if c.flushing {
-		_ = c.Conn.SetWriteDeadline(time.Now().Add(lingerTimeout))
-		return nil
-	}
-	return c.Conn.Close()
+	_ = c.Conn.SetWriteDeadline(time.Now().Add(lingerTimeout))
+	c.startFlush()
+	return nil
 }
 
-// flush writes until nothing is pending.
+// wait returns when the socket is closed. Close must have been called.
+func (c *conn) wait() { c.flushes.Wait() }
+
+// startFlush needs mu.
+func (c *conn) startFlush() {
+	if !c.flushing {
+		c.flushing = true
+		c.flushes.Go(c.flush)
+	}
+}
+
+// flush writes until nothing is pending, and closes the socket of a connection
+// that is closed or broken.
 func (c *conn) flush() {
 	for {
 		c.mu.Lock()
@@ -124,20 +153,64 @@ func (c *conn) flush() {
 		}
 		out := c.pending
 		c.pending, c.spare = c.spare[:0], nil
-		if !c.closed {
-			_ = c.Conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-		}
 		c.mu.Unlock()
 
-		_, err := c.Conn.Write(out)
-
-		c.mu.Lock()
-		if err != nil && c.err == nil {
-			c.err = err
+		rest := out
+		for len(rest) > 0 && c.writeChunk(rest[:min(len(rest), chunk)]) {
+			rest = rest[min(len(rest), chunk):]
 		}
-		if cap(out) <= 64<<10 { // a burst's buffer is not kept
+		if cap(out) <= chunk { // a burst's buffer is not kept
+			c.mu.Lock()
 			c.spare = out[:0]
+			c.mu.Unlock()
 		}
+	}
+}
+
+func (c *conn) writeChunk(b []byte) bool {
+	c.mu.Lock()
+	if c.err == nil && !c.closed {
+		_ = c.Conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	}
+	c.mu.Unlock()
+
+	_, err := c.Conn.Write(b)
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queued -= len(b)
+	c.stalled = false
+	if c.queued <= paced {
+		select {
+		case c.room <- struct{}{}:
+		default:
+		}
+	}
+	if err != nil && c.err == nil {
+		c.err = err
+	}
+	return c.err == nil
+}
+
+// pace holds a goroutine of the client's own, never a publisher, while the
+// buffer is half full and the peer takes from it. So a burst, retained messages
+// or those of a session that is resumed, reaches a slow peer instead of cutting
+// it off, again and again.
+func (c *conn) pace() {
+	for {
+		c.mu.Lock()
+		wait := c.queued > paced && !c.stalled && !c.closed && c.err == nil
 		c.mu.Unlock()
+		if !wait {
+			return
+		}
+		select {
+		case <-c.room:
+		case <-c.done:
+		case <-time.After(patience):
+			c.mu.Lock()
+			c.stalled = c.queued > paced
+			c.mu.Unlock()
+		}
 	}
 }
