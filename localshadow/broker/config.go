@@ -40,6 +40,20 @@ type TLS struct {
 	ClientCA    string `yaml:"client_ca"`   // PEM file; default: the built-in CA
 }
 
+// UnmarshalYAML takes the word auto, or files.
+func (t *TLS) UnmarshalYAML(unmarshal func(any) error) error {
+	var word string
+	if unmarshal(&word) == nil {
+		if word != "auto" {
+			return fmt.Errorf("%q is neither auto nor files", word)
+		}
+		t.Auto = true
+		return nil
+	}
+	type files TLS
+	return unmarshal((*files)(t))
+}
+
 // FieldError is a fault of the configuration. Path is below the section, for
 // example "listeners[1].auth".
 type FieldError struct{ Path, Text string }
