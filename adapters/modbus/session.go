@@ -1,0 +1,105 @@
+package modbus
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"time"
+)
+
+// ErrTimeout is for a unit that does not answer in time. The session stays: the
+// answer may come late, and is dropped then.
+var ErrTimeout = errors.New("timeout")
+
+// maxSilences is how many requests in a row may go unanswered on a session in
+// which nothing is heard of anyone: then it is the link that is dead.
+const maxSilences = 3
+
+// session is one TCP connection. One goroutine uses it at a time; Close may be
+// called from any.
+type session struct {
+	conn        net.Conn
+	transaction uint16
+	buf         [2 * maxFrame]byte // received and not used yet
+	start, end  int
+	answered    bool // there was an answer
+	silences    int  // timeouts since anything was heard
+	discarded   uint64
+}
+
+func dial(ctx context.Context, host string, timeout time.Duration) (*session, error) {
+	d := net.Dialer{Timeout: timeout}
+	conn, err := d.DialContext(ctx, "tcp", host)
+	if err != nil {
+		return nil, err
+	}
+	// A random first id: what a converter still has for the session before
+	// this one does not match.
+	return &session{conn: conn, transaction: uint16(rand.Uint32())}, nil
+}
+
+// exchange sends a request and returns the answer, which is valid until the
+// next exchange. Both have the transaction id that the request came with; on
+// the wire it is the session's own, for units share it. Any error but
+// ErrTimeout means that the session is of no more use.
+func (s *session) exchange(request []byte, timeout time.Duration) ([]byte, error) {
+	if err := s.conn.SetDeadline(time.Now().Add(timeout)); err != nil {
+		return nil, err
+	}
+	id := [2]byte(request)
+	s.transaction++
+	binary.BigEndian.PutUint16(request, s.transaction)
+	defer copy(request, id[:])
+	if _, err := s.conn.Write(request); err != nil {
+		return nil, err
+	}
+	for {
+		frame, err := s.next()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			if s.silences++; s.silences >= maxSilences {
+				return nil, fmt.Errorf("%d requests in a row without an answer", s.silences)
+			}
+			return nil, ErrTimeout
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.silences = 0
+		late, err := checkFrame(request, frame)
+		if err != nil {
+			return nil, err
+		}
+		if late {
+			s.discarded++
+			continue
+		}
+		s.answered = true
+		copy(frame, id[:])
+		return frame, nil
+	}
+}
+
+// next is the next frame of the stream. What came of one that is not whole
+// stays for the next call.
+func (s *session) next() ([]byte, error) {
+	for {
+		frame, err := cutFrame(s.buf[s.start:s.end])
+		if frame != nil || err != nil {
+			s.start += len(frame)
+			return frame, err
+		}
+		copy(s.buf[:], s.buf[s.start:s.end])
+		s.start, s.end = 0, s.end-s.start
+		n, err := s.conn.Read(s.buf[s.end:])
+		s.end += n
+		if n == 0 && err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (s *session) Close() error { return s.conn.Close() }

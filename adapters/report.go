@@ -1,0 +1,150 @@
+package adapters
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+const (
+	// reportFirst and reportMost bound how long a failed Report rests.
+	reportFirst = 100 * time.Millisecond
+	reportMost  = 10 * time.Second
+)
+
+// toReport marks the value of p as one that the sink is to have. t.mu is held.
+func (t *thing) toReport(now time.Time, shadow, path string, p *point) {
+	if t.pending[shadow] == nil {
+		t.pending[shadow] = map[string]any{}
+	}
+	t.pending[shadow][path] = p.value
+	p.sent, p.sentAt = p.value, now
+}
+
+// reporter gives the sink what is pending, one Report at a time, until ctx ends.
+// What comes meanwhile waits and is reported together.
+func (t *thing) reporter(ctx context.Context, sink Sink) {
+	rest := &backoff.ExponentialBackOff{
+		InitialInterval: reportFirst, MaxInterval: reportMost, Multiplier: 2, RandomizationFactor: 0.5,
+	}
+	rest.Reset()
+	failures := 0
+	for {
+		err := t.reportAll(ctx, sink)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			if failures++; failures == 1 {
+				t.log.Warn("report failed; the latest values are kept and tried again", "err", err)
+			}
+			if !sleep(ctx, rest.NextBackOff()) {
+				return
+			}
+			continue
+		case failures > 0:
+			t.log.Info("reported again", "failures", failures)
+			failures = 0
+			rest.Reset()
+		}
+		timer := time.NewTimer(t.untilNext(time.Now()))
+		select {
+		case <-ctx.Done():
+		case <-t.report:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// reportAll reports what is pending, and then what is to be told of the thing
+// itself.
+func (t *thing) reportAll(ctx context.Context, sink Sink) error {
+	t.mu.Lock()
+	taken := t.pending
+	t.pending = map[string]map[string]any{}
+	t.mu.Unlock()
+	for _, shadow := range slices.Sorted(maps.Keys(taken)) {
+		if err := sink.Report(ctx, t.name, shadow, nest(taken[shadow])); err != nil {
+			t.putBack(taken)
+			return err
+		}
+		delete(taken, shadow)
+	}
+	return t.tell(ctx, sink)
+}
+
+// putBack makes values pending again that could not be reported, unless there
+// are newer ones.
+func (t *thing) putBack(taken map[string]map[string]any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for shadow, values := range taken {
+		maps.Copy(values, t.pending[shadow])
+		t.pending[shadow] = values
+	}
+}
+
+// untilNext is how long nothing is to be done if no reading comes.
+func (t *thing) untilNext(now time.Time) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	next := t.tellAt(now)
+	if !t.known || t.online {
+		next = earliest(next, t.silentAt())
+	}
+	for _, p := range t.points {
+		if p.quality == Good && now.Before(t.staleAt(p)) {
+			next = earliest(next, t.staleAt(p))
+		}
+	}
+	return max(next.Sub(now), time.Millisecond)
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// nest makes objects of dotted names: {"a.b": 1} is {"a": {"b": 1}}.
+func nest(values map[string]any) map[string]any {
+	out := make(map[string]any, len(values))
+	for path, v := range values {
+		at := out
+		for {
+			key, rest, more := strings.Cut(path, ".")
+			if !more {
+				at[path] = v
+				break
+			}
+			below, ok := at[key].(map[string]any)
+			if !ok {
+				below = map[string]any{}
+				at[key] = below
+			}
+			at, path = below, rest
+		}
+	}
+	return out
+}
+
+// lookup is what stands at a dotted name, the inverse of nest.
+func lookup(values map[string]any, path string) (any, bool) {
+	for {
+		key, rest, more := strings.Cut(path, ".")
+		v, ok := values[key]
+		if !ok || !more {
+			return v, ok
+		}
+		if values, ok = v.(map[string]any); !ok {
+			return nil, false
+		}
+		path = rest
+	}
+}

@@ -1,0 +1,189 @@
+package adapters
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// thing is what the Supervisor knows of one device.
+type thing struct {
+	name   string
+	cfg    Thing
+	driver Driver
+	log    *slog.Logger
+
+	report, write chan struct{} // nudges
+
+	mu      sync.Mutex
+	points  map[string]*point
+	wants   map[string]*want          // by point: what is desired
+	pending map[string]map[string]any // by shadow and point: what the sink does not have yet
+
+	started time.Time
+	known   bool // heard of, or given up, since the start
+	online  bool
+	since   time.Time // when online became what it is
+	heard   time.Time // when the device was last heard
+	told    told
+}
+
+// point is what is known of one point.
+type point struct {
+	cfg     Point
+	every   time.Duration
+	value   any // the last good one; nil before the first
+	quality Quality
+	at      time.Time // of the last reading, good or not
+
+	sent   any       // what was last given to be reported; nil before the first
+	sentAt time.Time // when
+}
+
+func newThing(name string, cfg Thing, d Driver, log *slog.Logger) *thing {
+	t := &thing{
+		name: name, cfg: cfg, driver: d, log: log,
+		report: make(chan struct{}, 1), write: make(chan struct{}, 1),
+		points: map[string]*point{}, wants: map[string]*want{}, pending: map[string]map[string]any{},
+	}
+	for path, p := range cfg.Points {
+		t.points[path] = &point{cfg: p, every: cfg.EveryOf(p), quality: Good}
+	}
+	return t
+}
+
+// start begins the time within which the device is to be heard first.
+func (t *thing) start(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.started = now
+	for _, p := range t.points {
+		p.at = now
+	}
+}
+
+// take stores readings of this thing.
+func (t *thing) take(now time.Time, readings []Reading) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, r := range readings {
+		t.takeOne(now, r, false)
+	}
+	nudge(t.report)
+}
+
+// takeOne stores a reading; word says that it is a device's word on a desired
+// value, which is reported however small the change is. t.mu is held.
+func (t *thing) takeOne(now time.Time, r Reading, word bool) {
+	p := t.points[r.Path]
+	if p == nil {
+		return
+	}
+	p.quality, p.at = r.Quality, now
+	if r.Quality.Answered() {
+		t.hear(now, r.Time)
+	}
+	if r.Quality.HasValue() {
+		p.value = r.Value
+		if p.worthReporting(now, word) {
+			t.toReport(now, r.Shadow, r.Path, p)
+		}
+	}
+}
+
+// hear notes that the device was heard at a time.
+func (t *thing) hear(now, at time.Time) {
+	t.heard = at
+	if t.known && t.online {
+		t.retryNow(now, false)
+		return
+	}
+	if t.known {
+		t.log.Info("online again", "after", now.Sub(t.since).Round(time.Second))
+	}
+	t.known, t.online, t.since = true, true, now
+	t.retryNow(now, true)
+}
+
+// silent notes that the device has not been heard for too long.
+func (t *thing) silent(now time.Time) {
+	if (t.known && !t.online) || now.Before(t.silentAt()) {
+		return
+	}
+	t.known, t.online, t.since = true, false, now
+	t.log.Warn("offline", "silent_for", now.Sub(t.lastSign()).Round(time.Millisecond))
+}
+
+// lastSign is when the device was last heard, or when waiting for it began.
+func (t *thing) lastSign() time.Time {
+	if t.heard.After(t.started) {
+		return t.heard
+	}
+	return t.started
+}
+
+func (t *thing) silentAt() time.Time { return t.lastSign().Add(t.cfg.Silence()) }
+
+// staleAt is when the last reading of p is too old to be called good.
+func (t *thing) staleAt(p *point) time.Time {
+	return p.at.Add(max(t.cfg.Silence(), 3*p.every))
+}
+
+// fresh says whether p's value is what the device holds, as far as one can know.
+func (t *thing) fresh(p *point, now time.Time) bool {
+	return p.value != nil && p.quality.HasValue() && now.Before(t.staleAt(p))
+}
+
+// qualities are those of the points that are not good.
+func (t *thing) qualities(now time.Time) map[string]Quality {
+	out := map[string]Quality{}
+	for path, p := range t.points {
+		quality := p.quality
+		if quality == Good && !now.Before(t.staleAt(p)) {
+			quality = Stale
+		}
+		if w := t.wants[path]; quality == Good && w != nil && w.clamped && w.state == done {
+			quality = Clamped
+		}
+		if quality != Good {
+			out[path] = quality
+		}
+	}
+	return out
+}
+
+// worthReporting applies deadband and heartbeat to the value of p.
+func (p *point) worthReporting(now time.Time, word bool) bool {
+	if p.sent == nil {
+		return true
+	}
+	if p.cfg.Heartbeat > 0 && now.Sub(p.sentAt) >= p.cfg.Heartbeat {
+		return true
+	}
+	if p.value == p.sent {
+		return false
+	}
+	if p.cfg.Deadband == nil || word {
+		return true
+	}
+	is, err := rational(p.value)
+	was, err2 := rational(p.sent)
+	if err != nil || err2 != nil {
+		return true // a deadband is for numbers
+	}
+	return is.Sub(is, was).Abs(is).Cmp(p.cfg.Deadband.rat()) >= 0
+}
+
+func (t *thing) status(now time.Time) ThingStatus {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := ThingStatus{
+		Name: t.name, Type: t.cfg.Type, Attributes: t.cfg.Attributes, Bus: t.cfg.Bus, Unit: t.cfg.UnitID(),
+		Known: t.known, Online: t.online, Since: t.since, LastSeen: t.heard,
+		Quality: t.qualities(now), Refused: t.refusals(),
+	}
+	for _, paths := range t.pending {
+		s.Unreported += len(paths)
+	}
+	return s
+}
