@@ -1,30 +1,42 @@
 package config
 
 import (
+	"edgeshadow/adapters"
+	"edgeshadow/adapters/modbus"
+	"edgeshadow/bridge"
+	"edgeshadow/bridge/upstream"
 	"edgeshadow/localshadow"
+	"edgeshadow/localshadow/broker"
 )
 
-// Config is a whole configuration.
+// Config is a whole configuration. Each section is the Config of the package
+// that it is for.
 type Config struct {
 	// Version is that of the format; there is one, 1.
-	Version int `yaml:"config_version"`
-
+	Version int                `yaml:"config_version"`
 	Gateway Gateway            `yaml:"gateway"`
 	Store   localshadow.Config `yaml:"store"`
+	Broker  broker.Config      `yaml:"broker"`
+	Cloud   *upstream.Config   `yaml:"cloud"` // nil: no uplink
+	Sync    bridge.Config      `yaml:"sync"`
+	Buses   modbus.Buses       `yaml:"buses"`
+	Things  adapters.Things    `yaml:"things"`
 }
 
 // Gateway is the box itself.
 type Gateway struct {
-	// Thing is the name under which the gateway is a thing, and its client id
-	// at the cloud.
+	// Thing is the gateway's thing name, and its client id at the cloud.
 	Thing string `yaml:"thing"`
 }
 
-// Default is the configuration of a gateway that nobody configured.
+// Default is the configuration of a gateway that nobody configured: one
+// listener on loopback, no devices, no uplink.
 func Default() *Config {
 	return &Config{
 		Version: 1,
 		Gateway: Gateway{Thing: hostThing()},
 		Store:   localshadow.Default(),
+		Broker:  broker.Default(),
+		Sync:    bridge.Default(),
 	}
 }

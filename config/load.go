@@ -38,9 +38,9 @@ func load(path string, optional bool) (*Config, error) {
 	d.value(root, root.place, where{}, reflect.ValueOf(cfg).Elem())
 	// What refers to a file that could not be read is not wrong itself.
 	if whole {
-		for _, fault := range cfg.faults() {
-			if !r.covers(fault.Path) {
-				r.add(root.find(fault.Path), fault.Path, fault.Text, "")
+		for _, e := range cfg.Validate() {
+			if !r.covers(e.Path) {
+				r.add(root.find(e.Path), e.Path, e.Text, "")
 			}
 		}
 	}

@@ -22,8 +22,12 @@ func (d *decoder) scalar(n *node, at place, w where, v reflect.Value) {
 		if err = wanted(text, n); err != nil && (n.kind == number || n.kind == boolean) {
 			hint = fmt.Sprintf("in quotes it is text: %q", n.text)
 		}
+		value := n.text
+		if err == nil && references[w.shape] {
+			value, hint, err = resolve(n.text, n.file)
+		}
 		if err == nil {
-			v.SetString(n.text)
+			v.SetString(value)
 		}
 	case v.Kind() == reflect.Bool:
 		if err = wanted(boolean, n); err == nil {

@@ -1,0 +1,52 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// references are the values, by shape, that name a file which holds a
+// certificate or a key. The packages get its absolute path; the content never
+// passes through here.
+var references = map[string]bool{
+	"broker.listeners[].tls.certificate": true,
+	"broker.listeners[].tls.key":         true,
+	"broker.listeners[].tls.client_ca":   true,
+	"cloud.certificate":                  true,
+	"cloud.key":                          true,
+	"cloud.ca":                           true,
+}
+
+// resolve is the absolute path of what a reference names: file:PATH, relative
+// to the file that holds the reference, or cred:NAME, a credential that systemd
+// passed to the daemon.
+func resolve(ref, holder string) (path, hint string, err error) {
+	scheme, name, ok := strings.Cut(ref, ":")
+	switch {
+	case ok && name == "":
+		return "", "", fmt.Errorf("%s names nothing", ref)
+	case ok && scheme == "file":
+		if filepath.IsAbs(name) {
+			return filepath.Clean(name), "", nil
+		}
+		path, err = filepath.Abs(filepath.Join(filepath.Dir(holder), name))
+		return path, "", err
+	case ok && scheme == "cred":
+		dir := os.Getenv("CREDENTIALS_DIRECTORY")
+		if dir == "" {
+			return "", "LoadCredential=" + name + ":PATH in the unit", errors.New("systemd passed no credentials")
+		}
+		if name != filepath.Base(name) || name == ".." || name == "." {
+			return "", "", fmt.Errorf("%q is no name of a credential", name)
+		}
+		return filepath.Join(dir, name), "", nil
+	case ok && scheme == "env":
+		return "", "file:PATH and cred:NAME are", errors.New("env: is not available here in this version")
+	case strings.HasPrefix(ref, "-----BEGIN"):
+		return "", "put it into a file: file:PATH", errors.New("want a reference, have the thing itself")
+	}
+	return "", "did you mean file:" + ref + "?", fmt.Errorf("want a reference, have %q", ref)
+}
