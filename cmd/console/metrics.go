@@ -1,0 +1,80 @@
+package console
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"edgeshadow/bridge/upstream"
+)
+
+// metrics renders the same numbers as Status for Prometheus.
+func metrics(g Gateway) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collector{g})
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+}
+
+// collector reads a Status at each scrape.
+type collector struct{ gateway Gateway }
+
+func (collector) Describe(chan<- *prometheus.Desc) {} // unchecked: buses and things come and go
+
+func (c collector) Collect(out chan<- prometheus.Metric) {
+	s, err := c.gateway.Status()
+	if err != nil {
+		out <- prometheus.NewInvalidMetric(prometheus.NewDesc("edgeshadow_up", "The gateway answers.", nil, nil), err)
+		return
+	}
+	put := func(kind prometheus.ValueType, name, help string, v float64, labels ...string) {
+		var names, values []string
+		for i := 0; i+1 < len(labels); i += 2 {
+			names, values = append(names, labels[i]), append(values, labels[i+1])
+		}
+		out <- prometheus.MustNewConstMetric(prometheus.NewDesc("edgeshadow_"+name, help, names, nil), kind, v, values...)
+	}
+	gauge := func(name, help string, v float64, labels ...string) {
+		put(prometheus.GaugeValue, name, help, v, labels...)
+	}
+	counter := func(name, help string, v float64, labels ...string) {
+		put(prometheus.CounterValue, name, help, v, labels...)
+	}
+
+	gauge("memory_bytes", "Memory obtained from the system.", float64(s.MemoryBytes))
+	gauge("broker_clients", "Connected clients.", float64(s.Clients.Clients))
+	counter("broker_messages_received_total", "Messages received from clients.", float64(s.Clients.Received))
+	counter("broker_messages_sent_total", "Messages sent to clients.", float64(s.Clients.Sent))
+	counter("broker_messages_dropped_total", "Messages that a client's full queue did not take.", float64(s.Clients.Dropped))
+	counter("broker_connections_refused_total", "Connections refused.", float64(s.Clients.Refused))
+	if s.Uplink != nil {
+		up := 0.0
+		if s.Uplink.State == upstream.Up {
+			up = 1
+		}
+		gauge("uplink_up", "1 while the uplink is up.", up)
+		counter("uplink_connects_total", "Connections made.", float64(s.Uplink.Connects))
+	}
+	if s.Sync != nil {
+		gauge("sync_shadows", "Shadows that are synced.", float64(s.Sync.Shadows))
+		gauge("sync_unsynced_shadows", "Shadows that differ from the cloud.", float64(len(s.Unsynced)))
+		counter("sync_gets_total", "Documents asked for.", float64(s.Sync.Gets))
+		counter("sync_pushes_total", "Updates and deletes sent.", float64(s.Sync.Pushes))
+		counter("sync_conflicts_total", "Values that both sides had changed.", float64(s.Sync.Conflicts))
+	}
+	for _, t := range s.Things {
+		if t.Online != nil {
+			online := 0.0
+			if *t.Online {
+				online = 1
+			}
+			gauge("thing_online", "1 while a wired thing answers.", online, "thing", t.Name)
+		}
+	}
+	for _, b := range s.Buses {
+		gauge("bus_utilisation", "Part of the last seconds that the bus was busy.", b.Utilisation, "bus", b.Bus)
+		counter("bus_requests_total", "Requests sent.", float64(b.Requests), "bus", b.Bus)
+		counter("bus_errors_total", "Requests without an answer of the device.", float64(b.Errors), "bus", b.Bus)
+		counter("bus_exceptions_total", "Answers that were an exception.", float64(b.Exceptions), "bus", b.Bus)
+	}
+}

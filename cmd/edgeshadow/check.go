@@ -1,0 +1,36 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"edgeshadow/config"
+)
+
+func checkCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "check",
+		Short: "Validate the configuration and tell every fault with its place",
+		Args:  cobra.NoArgs,
+	}
+	path := configFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		cfg, err := config.Load(*path)
+		var faults config.Faults
+		if errors.As(err, &faults) {
+			for _, f := range faults {
+				fmt.Fprintln(c.OutOrStdout(), f)
+			}
+			return quietError{}
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(c.OutOrStdout(), "%s: good: %d listeners, %d buses, %d things\n",
+			*path, len(cfg.Broker.Listeners), len(cfg.Buses), len(cfg.Things))
+		return nil
+	}
+	return c
+}

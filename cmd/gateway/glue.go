@@ -1,0 +1,85 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+
+	"edgeshadow/adapters"
+	"edgeshadow/localshadow"
+	"edgeshadow/localshadow/shadow"
+)
+
+// sink takes what the field reports into the shadows.
+type sink struct{ service *localshadow.Service }
+
+func (s sink) Report(ctx context.Context, thing, name string, reported map[string]any) error {
+	v, err := shadow.Of(reported)
+	if err != nil {
+		return err
+	}
+	return s.service.Report(ctx, shadow.ID{Thing: thing, Name: name}, v.(*shadow.Object))
+}
+
+// actuator takes what is desired of wired things to the field.
+type actuator struct {
+	field  *adapters.Supervisor
+	things adapters.Things
+}
+
+func (a actuator) Changed(c localshadow.Change) {
+	if _, wired := a.things[c.ID.Thing]; !wired || c.ID.Name != "" {
+		return
+	}
+	was, is := desired(c.Prev), desired(c.Doc)
+	if was.Len() != is.Len() || shadow.Diff(shadow.State{Desired: was}, shadow.State{Desired: is}) != nil {
+		a.field.Actuate(c.ID.Thing, c.ID.Name, values(is))
+	}
+}
+
+func desired(d *shadow.Document) *shadow.Object {
+	if d == nil {
+		return nil
+	}
+	return d.State.Desired
+}
+
+// outstanding hands the field what is desired of its things: it keeps nothing
+// over a restart.
+func (g *Gateway) outstanding() error {
+	for name := range g.cfg.Things {
+		d, err := g.service.Document(shadow.ID{Thing: name})
+		if err != nil {
+			return err
+		}
+		if o := desired(d); o.Len() > 0 {
+			g.field.Actuate(name, "", values(o))
+		}
+	}
+	return nil
+}
+
+// values are an object's members as Go values; numbers are json.Number.
+func values(o *shadow.Object) map[string]any {
+	out := make(map[string]any, o.Len())
+	for k, v := range o.All() {
+		out[k] = value(v)
+	}
+	return out
+}
+
+func value(v any) any {
+	switch v := v.(type) {
+	case shadow.Number:
+		return json.Number(v)
+	case *shadow.Object:
+		return values(v)
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = value(v[i])
+		}
+		return out
+	default:
+		return v
+	}
+}

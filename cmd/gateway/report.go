@@ -1,0 +1,101 @@
+package gateway
+
+import (
+	"cmp"
+	"runtime"
+	"slices"
+	"time"
+
+	"edgeshadow/bridge"
+	"edgeshadow/cmd/console"
+	"edgeshadow/localshadow/shadow"
+)
+
+// The methods below are what the console shows: console.Gateway.
+
+// Status is the whole of the gateway at a glance.
+func (g *Gateway) Status() (console.Status, error) {
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	s := console.Status{
+		Thing: g.cfg.Gateway.Thing, Boot: g.store.Boot(), Since: g.began, Uptime: time.Since(g.began).Round(time.Second).String(),
+		Clients: g.broker.Stats(), Store: g.store.Stats(), Buses: g.field.Stats(), MemoryBytes: mem.Sys,
+	}
+	for _, a := range g.Addrs() {
+		s.Listeners = append(s.Listeners, a.String())
+	}
+	things, err := g.Things()
+	if err != nil {
+		return s, err
+	}
+	s.Things = things
+	if g.uplink != nil {
+		up, stats := g.uplink.Status(), g.sync.Stats()
+		s.Uplink, s.Sync = &up, &stats
+		shadows, err := g.sync.Status()
+		if err != nil {
+			return s, err
+		}
+		for _, sh := range shadows {
+			if sh.State != "clean" {
+				s.Unsynced = append(s.Unsynced, sh)
+			}
+		}
+	}
+	return s, nil
+}
+
+// Things lists what the gateway knows: configured things, and those that only
+// have shadows.
+func (g *Gateway) Things() ([]console.Thing, error) {
+	found := map[string]*console.Thing{}
+	for name, t := range g.cfg.Things {
+		found[name] = &console.Thing{Name: name, Origin: "configured", Type: t.Type, Bus: t.Bus}
+	}
+	for _, st := range g.field.Things() {
+		if t := found[st.Name]; t != nil && st.Known {
+			t.Online, t.Since, t.Quality, t.Refused = &st.Online, st.Since, st.Quality, st.Refused
+		}
+	}
+	err := g.service.All(func(id shadow.ID) error {
+		t := found[id.Thing]
+		if t == nil {
+			t = &console.Thing{Name: id.Thing, Origin: "shadow"}
+			found[id.Thing] = t
+		}
+		d, err := g.service.Document(id)
+		if err != nil || d == nil {
+			return err
+		}
+		t.Shadows = append(t.Shadows, console.Shadow{Name: id.Name, Version: d.Version})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]console.Thing, 0, len(found))
+	for _, t := range found {
+		out = append(out, *t)
+	}
+	slices.SortFunc(out, func(a, b console.Thing) int { return cmp.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+// Shadows is the shadow service.
+func (g *Gateway) Shadows() console.Shadows { return g.service }
+
+// SyncStatus is how each shadow stands to the cloud; nil without an uplink.
+func (g *Gateway) SyncStatus() ([]bridge.ShadowStatus, error) {
+	if g.sync == nil {
+		return nil, nil
+	}
+	return g.sync.Status()
+}
+
+// Decisions is the journal; nil without an uplink.
+func (g *Gateway) Decisions(id *shadow.ID) ([]bridge.Decision, error) {
+	if g.sync == nil {
+		return nil, nil
+	}
+	return g.sync.Decisions(id)
+}

@@ -1,0 +1,64 @@
+package layout_test
+
+// topLevel is what the root of the project holds beside dot-files and what
+// .gitignore names.
+var topLevel = []string{
+	"cmd", "bridge", "adapters", "localshadow", "config", "packaging", "test",
+	"go.mod", "go.sum", "README.md", "LICENSE", "CHANGELOG.md",
+}
+
+// table says which packages of ours a package may import (tests excepted).
+// Imports point one way: cmd → config → {bridge, adapters, localshadow},
+// bridge → localshadow → localshadow/shadow, drivers → adapters. South and
+// north never meet: adapters knows no cloud, bridge knows no device.
+var table = map[string][]string{
+	"cmd/edgeshadow": {"cmd/...", "config", "localshadow/...", "adapters/...", "bridge/..."},
+	"cmd/demo":       {"cmd/gateway", "config", "localshadow/shadow", "bridge/upstream", "test/linktest", "test/modbustest"},
+	"cmd/gateway":    {"cmd/console", "config", "localshadow/...", "adapters/...", "bridge/..."},
+	"cmd/console":    {"localshadow/...", "adapters", "bridge/..."}, // the numbers that it renders
+
+	"config": {"localshadow/...", "adapters/...", "bridge/..."},
+
+	"bridge":          {"localshadow", "localshadow/shadow"},
+	"bridge/upstream": {},
+
+	"localshadow":        {"localshadow/shadow"},
+	"localshadow/access": {"localshadow/shadow"},
+	"localshadow/broker": {"localshadow", "localshadow/access", "localshadow/shadow"},
+	"localshadow/shadow": {},
+
+	"adapters":        {},
+	"adapters/modbus": {"adapters"},
+
+	// A stand-in is a second opinion: it knows the wire, and of our packages
+	// at most those whose opposite it plays.
+	"test/cloudtest":  {},
+	"test/linktest":   {},
+	"test/modbustest": {},
+	"test/shadowtest": {"localshadow", "localshadow/shadow"},
+	"test/bench":      {},
+}
+
+// libraries says which packages wrap a library; nobody else imports it.
+var libraries = map[string][]string{
+	"github.com/mochi-mqtt/server":        {"localshadow/broker"},
+	"github.com/eclipse/paho.mqtt.golang": {"bridge/upstream"},
+	"github.com/dgraph-io/badger":         {"localshadow"},
+	"github.com/dgraph-io/ristretto":      {"localshadow"}, // the caches of badger
+	"github.com/goburrow/modbus":          {"adapters/modbus"},
+	"github.com/goburrow/serial":          {"adapters/modbus"},
+	"github.com/tarm/serial":              {"adapters/serial"},
+	"github.com/goccy/go-yaml":            {"config"},
+	"github.com/spf13/cobra":              {"cmd/edgeshadow"},
+	"github.com/prometheus/client_golang": {"cmd/console"},
+	"github.com/coreos/go-systemd":        {"cmd/edgeshadow", "cmd/gateway"},
+	"github.com/go-json-experiment/json":  {"localshadow/shadow"},
+
+	"github.com/cenkalti/backoff": {"..."},
+	"golang.org/x":                {"..."},
+}
+
+// forbidden are imports that would break what a package promises.
+var forbidden = map[string][]string{
+	"localshadow/shadow": {"context", "log/...", "net/...", "os/...", "sync/...", "time"}, // pure: no I/O, no clock
+}
