@@ -102,9 +102,15 @@ func (t *thing) refusals() map[string]string {
 }
 
 // retryNow makes open wants due that wait for the device to be heard; back says
-// that it was offline. t.mu is held.
+// that it was offline: then what it was once given is looked at again too, for
+// it may have restarted with other values. t.mu is held.
 func (t *thing) retryNow(now time.Time, back bool) {
 	for _, w := range t.wants {
+		if back && w.state == done {
+			*w = want{asked: w.asked, value: w.value, clamped: w.clamped}
+			nudge(t.write)
+			continue
+		}
 		if w.state != open || w.silences == 0 || w.refusals > 0 {
 			continue
 		}
