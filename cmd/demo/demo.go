@@ -39,7 +39,10 @@ func Run(ctx context.Context, out io.Writer, colour, once bool) error {
 	t.plain("  files    %s", s.folder)
 
 	story, done := context.WithTimeout(ctx, patience)
-	err = s.play(story)
+	t.heading("Starting")
+	if err = s.connect(story); err == nil {
+		err = s.play(story)
+	}
 	done()
 	if err == nil && !once {
 		s.invite()

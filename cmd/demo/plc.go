@@ -61,7 +61,7 @@ func (p *plc) Run(ctx context.Context) error {
 
 // step is a fifth of a second of a very strong burner.
 func (p *plc) step() {
-	const rise = 0.9
+	const rise = 0.7
 	p.mu.Lock()
 	p.water = min(p.water+rise, max(p.water, p.target))
 	p.mu.Unlock()

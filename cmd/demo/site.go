@@ -61,12 +61,13 @@ things:
     unit: 1
     every: 500ms
     points:
-      water_temp: {at: "input:0", type: int16, scale: 0.1, unit: "°C", deadband: 0.2}
+      water_temp: {at: "input:0", type: int16, scale: 0.1, unit: "°C", deadband: 4}
       burner_on:  {at: "discrete:4"}
       setpoint:   {at: "holding:11", type: int16, scale: 0.1, unit: "°C", write: true, min: 5, max: 80}
 `
 
-// open builds the scene and starts it. Everything ends with ctx.
+// open builds the scene and starts all of it but the clients. Everything ends
+// with ctx.
 func open(ctx context.Context, t *timeline) (*site, error) {
 	folder, err := os.MkdirTemp("", "edgeshadow-demo-")
 	if err != nil {
@@ -98,19 +99,25 @@ func open(ctx context.Context, t *timeline) (*site, error) {
 		return nil, err
 	}
 
+	return s, nil
+}
+
+// connect brings the MQTT clients up: the devices, the application, and two
+// that only watch.
+func (s *site) connect(ctx context.Context) error {
 	documents := []string{"$aws/things/+/shadow/update/documents", "$aws/things/+/shadow/name/+/update/documents"}
 	s.watchHere = newClient(s.gatewayAddress, "demo-watch", documents, s.shadows.here)
 	s.watchThere = newClient(s.cloudAddress, "demo-watch", documents, s.shadows.there)
-	s.lamp = newLamp(ctx, s.gatewayAddress, t)
+	s.lamp = newLamp(ctx, s.gatewayAddress, s.t)
 	s.panel = newClient(s.gatewayAddress, "panel", nil, nil)
 	s.app = newClient(s.cloudAddress, "app", nil, nil)
 	for _, c := range []*client{s.watchHere, s.watchThere, s.lamp.client, s.panel, s.app} {
 		s.run.Go(func() error { return c.Run(ctx) })
 		if err := c.connected(ctx); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return s, nil
+	return nil
 }
 
 func (s *site) path(parts ...string) string {

@@ -75,12 +75,14 @@ func (t *timeline) plain(format string, args ...any) {
 }
 
 func (t *timeline) line(who, what, here, there string) {
-	what = strings.ReplaceAll(what, "\n", " ")
-	pad := max(0, whatWidth-utf8.RuneCountInString(what))
-	fmt.Fprintf(t.out, "%6.1f  %s%s  %s%s %6s %6s\n",
+	if r := []rune(what); len(r) > whatWidth {
+		what = string(r[:whatWidth-1]) + "…"
+	}
+	pad := whatWidth - utf8.RuneCountInString(what)
+	fmt.Fprintf(t.out, "%s\n", strings.TrimRight(fmt.Sprintf("%6.1f  %s%s  %s%s %6s %6s",
 		time.Since(t.start).Seconds(),
 		t.paint(colours[who], who), strings.Repeat(" ", max(0, whoWidth-utf8.RuneCountInString(who))),
-		what, strings.Repeat(" ", pad), here, there)
+		what, strings.Repeat(" ", pad), here, there), " "))
 }
 
 // colours are ANSI attributes by actor.
