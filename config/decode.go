@@ -8,8 +8,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-
-	"edgeshadow/localshadow/broker"
 )
 
 // where is a node's path as the operator reads it and its shape as the tables
@@ -54,11 +52,6 @@ func (d *decoder) value(n *node, at place, w where, v reflect.Value) {
 	case encoding.TextUnmarshaler:
 		d.word(n, at, w, u)
 		return
-	case *broker.TLS:
-		if n.kind == text {
-			d.auto(n, w, u)
-			return
-		}
 	}
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -167,13 +160,6 @@ func (d *decoder) custom(n *node, at place, w where, u unmarshaler) {
 		d.lost(at, w.path, err.Error(), "")
 	}
 	d.nodes = attempt.nodes
-}
-
-// auto decodes the one word that stands for a listener's certificates.
-func (d *decoder) auto(n *node, w where, t *broker.TLS) {
-	if t.Auto = n.text == "auto"; !t.Auto {
-		d.lost(n.place, w.path, fmt.Sprintf("want auto or a mapping, have %s", n), "")
-	}
 }
 
 // word decodes a scalar of a type that reads text.

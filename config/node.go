@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"iter"
 	"strings"
 )
 
@@ -56,17 +55,6 @@ func (n *node) get(key string) *entry {
 		}
 	}
 	return nil
-}
-
-// keys are the keys of a mapping.
-func (n *node) keys() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for _, e := range n.entries {
-			if !yield(e.key) {
-				return
-			}
-		}
-	}
 }
 
 // String shows a scalar as it was written, and anything else by its kind.

@@ -55,7 +55,9 @@ func BenchmarkService_Update(b *testing.B) {
 func BenchmarkService_UpdateMany(b *testing.B) {
 	store := shadowtest.MustOpenStore(b)
 	service := shadowtest.NewService(b, store, nil)
+	written := writtenBytes(b)
 	update(b, service, 64, 4096)
+	b.ReportMetric(float64(writtenBytes(b)-written)/float64(b.N), "disk-B/update")
 }
 
 func update(b *testing.B, service *localshadow.Service, writers, shadows int) {

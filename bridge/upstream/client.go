@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -13,8 +12,13 @@ import (
 // ended before the PUBACK: whether it arrived is not known.
 var ErrDown = errors.New("the uplink is down")
 
+// DefaultKeepAlive is the least that AWS takes (SHADOW 18), and what a
+// connection costs that has nothing to say.
+const DefaultKeepAlive = 30 * time.Second
+
 // Handler is what the owner of the connection wants to hear. The calls come one
-// at a time, in the order of the package comment.
+// at a time, in the order of the package comment, from the goroutine of Run:
+// while one of them lasts nothing is read.
 type Handler interface {
 	// Up says that every filter is subscribed. Kept: the broker had kept the
 	// session, and replays what it holds for us.
@@ -22,21 +26,10 @@ type Handler interface {
 	// Down says that the connection ended.
 	Down(err error)
 	// Message is one message; ack lets the broker forget it. Without the call
-	// it comes again with the next connection.
+	// it comes again with the next connection. Ack never blocks, and may be
+	// called later, from any goroutine.
 	Message(topic string, payload []byte, ack func())
 }
-
-// Backoff bounds the time between two attempts, which is drawn at random below
-// a limit that doubles.
-type Backoff struct {
-	Min    time.Duration // first limit, and the least time between two attempts
-	Max    time.Duration
-	Stable time.Duration // a connection that lasted so long begins from Min again
-}
-
-// DefaultBackoff never connects more than once a second (SHADOW 27) and starts
-// over only after a stable while: a link that flaps must not become a storm.
-var DefaultBackoff = Backoff{Min: time.Second, Max: 120 * time.Second, Stable: 30 * time.Second}
 
 // Client keeps one connection up.
 type Client struct {
@@ -47,51 +40,53 @@ type Client struct {
 	Log      *slog.Logger // nil discards
 	Backoff  Backoff      // zero: DefaultBackoff
 	// KeepAlive is the time without traffic after which the peer is asked; one
-	// and a half of it without an answer ends the connection. 0: 30 s.
+	// and a half of it without an answer ends the connection. 0:
+	// DefaultKeepAlive; whole seconds.
 	KeepAlive time.Duration
+	// Now is the clock that certificates are checked with; nil: time.Now.
+	Now func() time.Time
+
+	traffic traffic
+	wg      sync.WaitGroup // goroutines of all epochs
+
+	// Of the goroutine of Run.
+	outage outage
+	retry  retry
+	kicks  int // connections in a row that the other side closed soon
 
 	mu     sync.Mutex
-	epoch  *epoch // nil while down
+	epoch  *epoch // nil while not up
 	status Status
 }
 
-// Run connects, and connects again, until ctx ends.
+// Run connects, and connects again, until ctx ends. It may be called once.
 func (c *Client) Run(ctx context.Context) error {
+	defer c.wg.Wait()
+	c.outage.log = c.Log
 	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
+		c.outage.log = slog.New(slog.DiscardHandler)
 	}
-	if c.Backoff == (Backoff{}) {
-		c.Backoff = DefaultBackoff
-	}
-	if c.KeepAlive == 0 {
-		c.KeepAlive = 30 * time.Second
-	}
-	limit := c.Backoff.Min
+	c.retry = newRetry(c.Backoff)
 	for {
-		c.set(Connecting, nil)
-		began := time.Now()
-		err := c.connection(ctx)
+		c.retry.attempt(time.Now())
+		c.connecting()
+		err := c.live(ctx)
 		if ctx.Err() != nil {
-			c.set(Down, nil)
+			c.down(nil)
 			return nil
 		}
-		c.set(Down, err)
-		if time.Since(began) >= c.Backoff.Stable && c.wasUp() {
-			limit = c.Backoff.Min
-		}
-		pause := c.Backoff.Min + rand.N(limit)
-		limit = min(2*limit, c.Backoff.Max)
+		c.down(c.judge(err))
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(pause):
+		case <-time.After(c.retry.pause(time.Now())):
 		}
 	}
 }
 
-// connection is one epoch, from connecting to the loss, whose cause it returns.
-func (c *Client) connection(ctx context.Context) error {
-	e, err := c.dial(ctx)
+// live is one epoch, from connecting to the loss, whose cause it returns.
+func (c *Client) live(ctx context.Context) error {
+	e, err := c.connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -99,23 +94,45 @@ func (c *Client) connection(ctx context.Context) error {
 	if err := e.subscribe(ctx, c.Filters); err != nil {
 		return err
 	}
-	c.mu.Lock()
-	c.epoch = e
-	c.mu.Unlock()
-	c.set(Up, nil)
+	c.up(e)
 	c.Handler.Up(e.kept)
-
-	err = e.deliver(ctx, c.Handler)
-
+	err = e.deliver(ctx, c.retry.Stable, c.steady)
 	c.mu.Lock()
-	c.epoch = nil
+	c.epoch = nil // before Down: from then on a publish is ErrDown
 	c.mu.Unlock()
 	c.Handler.Down(err)
 	return err
 }
 
+// fightAfter is how many connections in a row the other side must close, each
+// before it was stable, for a fight.
+const fightAfter = 3
+
+// judge names a fight for the client id, which shows only by repeating: the
+// other client connects, the broker closes our connection [MQTT-3.1.4-2], and
+// so on in turns. A link that breaks ends with a reset or a silence instead.
+func (c *Client) judge(err error) error {
+	if !closedInOrder(err) {
+		c.kicks = 0
+		return err
+	}
+	if c.kicks++; c.kicks < fightAfter {
+		return err
+	}
+	return &FightError{ClientID: c.ClientID, Times: c.kicks, Err: err}
+}
+
+// steady is a connection that lasted: what was wrong before is over.
+func (c *Client) steady() {
+	c.retry.reset()
+	c.kicks = 0
+	c.outage.over()
+	c.calm()
+}
+
 // Publish sends with QoS 1. Nil means that the broker acknowledged it on the
 // connection that it was sent on; any error that it may or may not have arrived.
+// It waits while maxUnacked others wait for their PUBACK.
 func (c *Client) Publish(ctx context.Context, topic string, payload []byte) error {
 	c.mu.Lock()
 	e := c.epoch

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -29,13 +30,11 @@ type address struct {
 	host, port string
 }
 
-func (a address) url() string {
-	scheme := "tcp"
-	if a.tls {
-		scheme = "ssl"
-	}
-	return scheme + "://" + net.JoinHostPort(a.host, a.port)
+func (a address) aws() bool {
+	return strings.HasSuffix(a.host, ".amazonaws.com") || strings.HasSuffix(a.host, ".amazonaws.com.cn")
 }
+
+func (a address) String() string { return net.JoinHostPort(a.host, a.port) }
 
 func (c Config) address() (address, error) {
 	endpoint := c.Endpoint
@@ -46,7 +45,7 @@ func (c Config) address() (address, error) {
 	if err != nil || u.Hostname() == "" {
 		return address{}, fmt.Errorf("%q is no endpoint; want for example xxxxxxxx-ats.iot.eu-central-1.amazonaws.com", c.Endpoint)
 	}
-	if u.Path != "" || u.RawQuery != "" || u.User != nil {
+	if u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return address{}, fmt.Errorf("%q has more than a host and a port", c.Endpoint)
 	}
 	a := address{host: u.Hostname(), port: u.Port()}
@@ -55,10 +54,13 @@ func (c Config) address() (address, error) {
 		a.port = orElse(a.port, "1883")
 	case "mqtts":
 		a.tls, a.port = true, orElse(a.port, "8883")
-	case "wss":
-		return address{}, fmt.Errorf("wss is not available in this version; mqtts and mqtt are")
+	case "wss", "ws":
+		return address{}, fmt.Errorf("%s:// is not available in this version; mqtts:// and mqtt:// are", u.Scheme)
 	default:
 		return address{}, fmt.Errorf("scheme %q is unknown; want mqtts or mqtt", u.Scheme)
+	}
+	if n, err := strconv.ParseUint(a.port, 10, 16); err != nil || n == 0 {
+		return address{}, fmt.Errorf("%q is no port; want 1 to 65535", a.port)
 	}
 	return a, nil
 }
@@ -70,20 +72,31 @@ func orElse(s, otherwise string) string {
 	return s
 }
 
-// Validate tells every fault.
+// Validate tells every fault. That the files are there and hold what they
+// should is found at each connection and told in Status: they may come later.
 func (c Config) Validate() []error {
 	var faults []error
+	fault := func(path, text string) { faults = append(faults, &FieldError{path, text}) }
+	if c.Endpoint == "" {
+		fault("endpoint", "missing; without an uplink leave the whole section cloud out")
+		return faults
+	}
 	a, err := c.address()
 	switch {
-	case c.Endpoint == "":
-		faults = append(faults, &FieldError{"endpoint", "missing; without an uplink leave the whole section cloud out"})
 	case err != nil:
-		faults = append(faults, &FieldError{"endpoint", err.Error()})
+		fault("endpoint", err.Error())
 	case !a.tls && (c.Certificate != "" || c.Key != "" || c.CA != ""):
-		faults = append(faults, &FieldError{"endpoint", "certificate, key and ca need mqtts://"})
+		fault("endpoint", "certificate, key and ca are of no use without TLS: want mqtts://"+a.host)
+	case !a.tls && a.aws():
+		fault("endpoint", "AWS IoT takes only TLS: want mqtts://"+a.host)
+	case a.aws() && c.Certificate == "" && c.Key == "":
+		fault("certificate", "missing; AWS IoT wants certificate and key")
 	}
-	if (c.Certificate == "") != (c.Key == "") {
-		faults = append(faults, &FieldError{"certificate", "certificate and key come together"})
+	switch {
+	case c.Certificate != "" && c.Key == "":
+		fault("key", "missing; certificate and key come together")
+	case c.Certificate == "" && c.Key != "":
+		fault("certificate", "missing; certificate and key come together")
 	}
 	return faults
 }

@@ -2,7 +2,9 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,19 +12,27 @@ import (
 )
 
 const (
-	connectTimeout = 15 * time.Second
-	writeTimeout   = 10 * time.Second // else a peer that stops reading is never noticed
-	ackTimeout     = 10 * time.Second // for CONNACK and SUBACK
-	maxUnacked     = 64               // publishes; AWS allows 100 (SHADOW 27)
-	maxQueued      = 1024             // messages received and not yet handled
-	maxFilters     = 8                // in a SUBSCRIBE (SHADOW 27)
+	subackTimeout = 10 * time.Second
+	pubackTimeout = 60 * time.Second // a broker that answers pings and no publish is none
+	maxUnacked    = 64               // publishes; AWS allows 100 (SHADOW 27)
+	maxQueued     = 64               // messages received and not yet handed over; TCP holds back the rest
+	maxAcks       = 4096             // acknowledgements not yet written
+	maxFilters    = 8                // in a SUBSCRIBE (SHADOW 27)
+	goodbye       = 250              // milliseconds to write a DISCONNECT
 )
 
 // epoch is the life of one connection.
 type epoch struct {
 	client   mqtt.Client
-	kept     bool // the broker had the session
+	link     *link
+	handler  Handler
+	traffic  *traffic
+	wg       *sync.WaitGroup // the client's
+	kept     bool            // the broker had the session
+	handed   int64           // messages; of the goroutine of Run
 	messages chan mqtt.Message
+	acks     chan mqtt.Message
+	sends    chan *send
 	window   chan struct{} // a slot for each unacknowledged publish
 
 	lost chan struct{} // closed when the connection is gone
@@ -30,43 +40,81 @@ type epoch struct {
 	err  error // why; set before lost is closed
 }
 
+// end is the end of the epoch, for the first reason given.
 func (e *epoch) end(err error) {
 	e.once.Do(func() {
 		e.err = err
 		close(e.lost)
+		_ = e.link.tcp.Close()
 	})
 }
 
-// dial connects and returns after a good CONNACK.
-func (c *Client) dial(ctx context.Context) (*epoch, error) {
+// connect returns after a good CONNACK.
+func (c *Client) connect(ctx context.Context) (*epoch, error) {
 	a, err := c.Config.address()
 	if err != nil {
 		return nil, err
 	}
-	tlsConfig, err := c.Config.tlsConfig(a)
+	tlsConfig, err := c.Config.tlsConfig(a, c.Now)
+	if err != nil {
+		return nil, err
+	}
+	link, err := dial(ctx, a, tlsConfig)
 	if err != nil {
 		return nil, err
 	}
 	e := &epoch{
+		link: link, handler: c.Handler, traffic: &c.traffic, wg: &c.wg,
 		messages: make(chan mqtt.Message, maxQueued),
+		acks:     make(chan mqtt.Message, maxAcks),
+		sends:    make(chan *send),
 		window:   make(chan struct{}, maxUnacked),
 		lost:     make(chan struct{}),
 	}
-	o := mqtt.NewClientOptions().
-		AddBroker(a.url()).
-		SetClientID(c.ClientID).
+	keepAlive := c.KeepAlive
+	if keepAlive == 0 {
+		keepAlive = DefaultKeepAlive
+	}
+	link.traffic, link.silence, link.ended = &c.traffic, keepAlive+keepAlive/2, e.end
+	e.client = mqtt.NewClient(e.options(link, c.ClientID, keepAlive))
+	stop := context.AfterFunc(ctx, func() { e.end(ctx.Err()) })
+	defer stop()
+	token := e.client.Connect().(*mqtt.ConnectToken)
+	<-token.Done() // bounded by the deadlines of the link
+	select {
+	case <-e.lost:
+		e.close()
+		return nil, &linkError{greeting, a, e.err}
+	default:
+	}
+	if err := token.Error(); err != nil {
+		e.close()
+		return nil, &linkError{greeting, a, err}
+	}
+	e.kept = token.SessionPresent()
+	e.wg.Go(e.sendLoop)
+	e.wg.Go(e.ackLoop)
+	return e, nil
+}
+
+// options are the recipe for a paho client that lives for one connection: it
+// repeats nothing, and hands every message over, those before a SUBACK too.
+func (e *epoch) options(l *link, clientID string, keepAlive time.Duration) *mqtt.ClientOptions {
+	return mqtt.NewClientOptions().
+		AddBroker("tcp://link"). // for the name only
+		SetCustomOpenConnectionFn(l.open).
+		SetClientID(clientID).
+		SetProtocolVersion(4). // else each refusal is asked once more, with 3.1
 		SetCleanSession(false).
 		SetAutoReconnect(false).
 		SetConnectRetry(false).
 		SetOrderMatters(true).
 		SetStore(mqtt.NewOrderedMemoryStore()).
 		SetAutoAckDisabled(true).
-		SetProtocolVersion(4).
-		SetKeepAlive(c.KeepAlive).
-		SetPingTimeout(c.KeepAlive / 2).
+		SetKeepAlive(keepAlive).
+		SetPingTimeout(2 * l.silence). // never: the link is asked first
 		SetWriteTimeout(writeTimeout).
 		SetConnectTimeout(connectTimeout).
-		SetMessageChannelDepth(100).
 		SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
 			select {
 			case e.messages <- m:
@@ -74,117 +122,135 @@ func (c *Client) dial(ctx context.Context) (*epoch, error) {
 			}
 		}).
 		SetConnectionLostHandler(func(_ mqtt.Client, err error) { e.end(err) })
-	if tlsConfig != nil {
-		o.SetTLSConfig(tlsConfig)
-	}
-	e.client = mqtt.NewClient(o)
-	token := e.client.Connect().(*mqtt.ConnectToken)
-	select {
-	case <-ctx.Done():
-		e.close()
-		return nil, ctx.Err()
-	case <-token.Done():
-	}
-	if err := token.Error(); err != nil {
-		e.close()
-		return nil, fmt.Errorf("connect to %s: %w", a.url(), err)
-	}
-	e.kept = token.SessionPresent()
-	return e, nil
 }
 
 // subscribe asks for every filter, a batch at a time, and checks each code.
 func (e *epoch) subscribe(ctx context.Context, filters []string) error {
-	for len(filters) > 0 {
-		n := min(len(filters), maxFilters)
-		batch := make(map[string]byte, n)
-		for _, f := range filters[:n] {
-			batch[f] = 1
+	var refused []string
+	for batch := range slices.Chunk(filters, maxFilters) {
+		qos := make(map[string]byte, len(batch))
+		for _, f := range batch {
+			qos[f] = 1
 		}
-		filters = filters[n:]
-		token := e.client.SubscribeMultiple(batch, nil).(*mqtt.SubscribeToken)
-		if err := e.wait(ctx, token, ackTimeout); err != nil {
+		e.link.frames.asked.Store(int32(len(qos)))
+		token := e.client.SubscribeMultiple(qos, nil).(*mqtt.SubscribeToken)
+		if err := e.await(ctx, token); err != nil {
 			return fmt.Errorf("subscribe: %w", err)
 		}
 		for filter, code := range token.Result() {
-			if code > 1 {
-				return &RefusedError{Filter: filter}
+			if code > 1 { // [MQTT-3.9.3-2]
+				refused = append(refused, filter)
 			}
+		}
+	}
+	if len(refused) > 0 {
+		slices.Sort(refused)
+		return &RefusedError{Filters: refused}
+	}
+	return nil
+}
+
+// await waits for a SUBACK. Messages are handed over meanwhile: it stands
+// behind them in the stream.
+func (e *epoch) await(ctx context.Context, token mqtt.Token) error {
+	timer := time.NewTimer(subackTimeout)
+	defer timer.Stop()
+	for {
+		select {
+		case m := <-e.messages:
+			e.hand(m)
+		case <-e.lost:
+			return e.err
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+			return fmt.Errorf("no answer in %v", subackTimeout)
+		case <-token.Done():
+			if err := token.Error(); err != nil {
+				return err
+			}
+			return e.catchUp(ctx)
+		}
+	}
+}
+
+// catchUp hands over what stood before the SUBACK and is still on its way
+// through paho.
+func (e *epoch) catchUp(ctx context.Context) error {
+	for e.handed < e.link.frames.ahead.Load() {
+		select {
+		case m := <-e.messages:
+			e.hand(m)
+		case <-e.lost:
+			return e.err
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 	return nil
 }
 
-// RefusedError is a subscription that the broker did not grant.
-type RefusedError struct{ Filter string }
-
-func (e *RefusedError) Error() string { return "subscription refused: " + e.Filter }
-
-// Hint names the cure.
-func (e *RefusedError) Hint() string {
-	return "allow iot:Subscribe on topicfilter/" + e.Filter + " and iot:Receive on its topics in the gateway's policy"
-}
-
-// deliver hands messages over until the connection is lost or ctx ends.
-func (e *epoch) deliver(ctx context.Context, h Handler) error {
+// deliver hands messages over until the connection is lost, whose cause it
+// returns, or ctx ends. Steady is called when it has lasted for a stable while.
+func (e *epoch) deliver(ctx context.Context, stable time.Duration, steady func()) error {
+	timer := time.NewTimer(stable)
+	defer timer.Stop()
 	for {
 		select {
-		case <-e.lost:
-			return e.err
+		case m := <-e.messages:
+			e.hand(m)
+		case <-timer.C:
+			steady()
 		case <-ctx.Done():
 			return ctx.Err()
-		case m := <-e.messages:
-			h.Message(m.Topic(), m.Payload(), func() {
-				select {
-				case <-e.lost: // an ack of another epoch means nothing
-				default:
-					m.Ack()
-				}
-			})
+		case <-e.lost:
+			// What came before the loss is as good as ever; the broker repeats
+			// it, for its acknowledgement has no way any more.
+			e.drain()
+			return e.err
 		}
 	}
 }
 
-func (e *epoch) publish(ctx context.Context, topic string, payload []byte) error {
-	select {
-	case e.window <- struct{}{}:
-		defer func() { <-e.window }()
-	case <-e.lost:
-		return ErrDown
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	return e.wait(ctx, e.client.Publish(topic, 1, false, payload), 0)
-}
-
-// wait is for a token of this epoch. Paho completes tokens of a lost
-// connection too, with and without an error: the loss is asked first.
-func (e *epoch) wait(ctx context.Context, token mqtt.Token, timeout time.Duration) error {
-	var late <-chan time.Time
-	if timeout > 0 {
-		timer := time.NewTimer(timeout)
-		defer timer.Stop()
-		late = timer.C
-	}
-	select {
-	case <-e.lost:
-		return ErrDown
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-late:
-		return fmt.Errorf("no answer in %v", timeout)
-	case <-token.Done():
-	}
-	select {
-	case <-e.lost:
-		return ErrDown
-	default:
-		return token.Error()
+func (e *epoch) drain() {
+	for {
+		select {
+		case m := <-e.messages:
+			e.hand(m)
+		default:
+			return
+		}
 	}
 }
 
-// close ends the connection without waiting for anything: the session stays.
+// hand gives a message to the handler.
+func (e *epoch) hand(m mqtt.Message) {
+	e.handed++
+	e.traffic.messagesIn.Add(1)
+	e.handler.Message(m.Topic(), m.Payload(), func() {
+		select {
+		case e.acks <- m:
+		case <-e.lost: // an acknowledgement of another epoch means nothing
+		default:
+			e.end(errors.New("acknowledgements are not taken"))
+		}
+	})
+}
+
+// ackLoop writes acknowledgements, so that who gives one never waits for the link.
+func (e *epoch) ackLoop() {
+	for {
+		select {
+		case m := <-e.acks:
+			m.Ack()
+		case <-e.lost:
+			return
+		}
+	}
+}
+
+// close leaves in order when the connection is alive; the session stays.
 func (e *epoch) close() {
+	e.client.Disconnect(goodbye)
 	e.end(ErrDown)
-	e.client.Disconnect(0)
 }

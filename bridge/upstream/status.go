@@ -1,15 +1,8 @@
 package upstream
 
 import (
-	"crypto/x509"
 	"errors"
-	"net"
-	"os"
-	"strings"
-	"syscall"
 	"time"
-
-	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
 // State of the connection.
@@ -21,92 +14,84 @@ const (
 	Up         State = "up"
 )
 
-// repeatEvery is after how many failures a lasting one is told again.
-const repeatEvery = 20
-
-// Status is what the connection is like, and why.
+// Status is what the connection is like, and why. It is up while the other side
+// is heard, at most one and a half of KeepAlive ago.
 type Status struct {
 	State    State     `json:"state"`
 	Since    time.Time `json:"since"`
-	Why      string    `json:"why,omitempty"`  // the last failure, while it lasts
+	Why      string    `json:"why,omitempty"`  // the last failure, while it lasts; a fight is told until a connection was stable
 	Hint     string    `json:"hint,omitempty"` // its cure
-	Connects int       `json:"connects"`       // since the start
 	Failures int       `json:"failures"`       // in a row
+	Heard    time.Time `json:"heard,omitzero"` // when the other side last sent something
+
+	// Since the start.
+	Attempts    int64 `json:"attempts"`
+	Connects    int64 `json:"connects"`
+	MessagesIn  int64 `json:"messages_in"`
+	MessagesOut int64 `json:"messages_out"` // acknowledged
+	BytesIn     int64 `json:"bytes_in"`     // of MQTT, without TLS and TCP
+	BytesOut    int64 `json:"bytes_out"`
 }
 
 // Status reads it.
 func (c *Client) Status() Status {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.status.State == "" {
-		return Status{State: Down}
+	s := c.status
+	c.mu.Unlock()
+	if s.State == "" {
+		s.State = Down
 	}
-	return c.status
+	if heard := c.traffic.heard.Load(); heard != 0 {
+		s.Heard = time.Unix(0, heard)
+	}
+	s.Attempts = c.traffic.attempts.Load()
+	s.MessagesIn, s.MessagesOut = c.traffic.messagesIn.Load(), c.traffic.messagesOut.Load()
+	s.BytesIn, s.BytesOut = c.traffic.bytesIn.Load(), c.traffic.bytesOut.Load()
+	return s
 }
 
-func (c *Client) wasUp() bool {
+func (c *Client) connecting() {
+	c.traffic.attempts.Add(1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.status.Failures <= 1
+	c.status.State, c.status.Since = Connecting, time.Now()
 }
 
-// set moves the state and logs: the first failure, then one now and then, and the end.
-func (c *Client) set(s State, err error) {
+// up is told before Handler.Up, which may publish.
+func (c *Client) up(e *epoch) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.status.State != s {
-		c.status.Since = time.Now()
-	}
-	c.status.State = s
-	if err != nil {
-		c.status.Failures++
-		c.status.Why, c.status.Hint = explain(err)
-		if c.status.Failures%repeatEvery == 1 {
-			c.Log.Warn("uplink down", "err", c.status.Why, "hint", c.status.Hint, "failures", c.status.Failures)
-		}
-	}
-	if s == Up {
-		c.status.Connects++
-		c.Log.Info("uplink up", "endpoint", c.Config.Endpoint, "failures", c.status.Failures)
-		c.status.Why, c.status.Hint, c.status.Failures = "", "", 0
+	c.epoch = e
+	c.outage.up(c.Config.Endpoint, e.kept)
+	c.status.State, c.status.Since = Up, time.Now()
+	c.status.Connects++
+	c.status.Failures = 0
+	if c.kicks < fightAfter {
+		c.status.Why, c.status.Hint = "", ""
 	}
 }
 
-// clockFloor is a date before which this program did not exist: a clock that
-// shows less was never set.
-var clockFloor = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-
-// explain turns an error of a connection into a cause and, if there is one, a cure.
-func explain(err error) (why, hint string) {
-	why = err.Error()
-	var hinted interface{ Hint() string }
-	var dns *net.DNSError
-	var unknown x509.UnknownAuthorityError
-	var invalid x509.CertificateInvalidError
-	var hostname x509.HostnameError
-	switch {
-	case errors.As(err, &hinted):
-		return why, hinted.Hint()
-	case errors.As(err, &dns):
-		return why, "the name of cloud.endpoint does not resolve: check the name, and the DNS server of this machine"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return why, "nothing listens there: check host and port of cloud.endpoint, and the firewall"
-	case errors.As(err, &unknown):
-		return why, "cloud.ca does not hold the root of the server's certificate"
-	case errors.As(err, &hostname):
-		return why, "the server's certificate is for another name than cloud.endpoint"
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && time.Now().Before(clockFloor):
-		return "the clock is not set: " + why, "set the clock of this machine (timedatectl), or wait for NTP"
-	case errors.As(err, &invalid):
-		return why, "the server's certificate is not valid now: check it, and the clock of this machine"
-	case errors.Is(err, packets.ErrorRefusedNotAuthorised), errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword):
-		return why, "the server refuses this client: check that the certificate is active and its policy allows iot:Connect"
-	case errors.Is(err, os.ErrNotExist):
-		return why, "check the paths in the section cloud"
-	case strings.Contains(why, "remote error: tls"):
-		return why, "the server refuses the client certificate: is it the one that is registered, and active?"
-	case strings.HasSuffix(why, "EOF"):
-		return why, "the server closed the connection: AWS does so when the policy refuses, or when another client has the same client id"
+// down takes nil for an end that was wished for.
+func (c *Client) down(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.status.State, c.status.Since = Down, time.Now()
+	if err == nil {
+		return
 	}
-	return why, ""
+	now := time.Now
+	if c.Now != nil {
+		now = c.Now
+	}
+	c.status.Failures++
+	c.status.Why, c.status.Hint = explain(err, now())
+	var fight *FightError
+	c.outage.failed(c.status.Why, c.status.Hint, errors.As(err, &fight))
+}
+
+// calm is a connection that was stable: a fight is over.
+func (c *Client) calm() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.status.Why, c.status.Hint = "", ""
 }

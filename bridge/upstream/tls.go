@@ -5,15 +5,16 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+	"time"
 )
 
 // tlsConfig reads the files anew for each epoch, so that a rotated certificate
-// is in use from the next connection on. Nil without TLS.
-func (c Config) tlsConfig(a address) (*tls.Config, error) {
+// is in use from the next connection on. Nil without TLS. A nil now is time.Now.
+func (c Config) tlsConfig(a address, now func() time.Time) (*tls.Config, error) {
 	if !a.tls {
 		return nil, nil
 	}
-	out := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: a.host}
+	out := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: a.host, Time: now}
 	if a.port == alpnPort {
 		out.NextProtos = []string{"x-amzn-mqtt-ca"}
 	}

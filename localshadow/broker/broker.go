@@ -7,6 +7,8 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"net"
+	"sync"
+	"sync/atomic"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -25,6 +27,8 @@ type Broker struct {
 	bound   []*listener
 	gate    *gate
 	turns   turns
+	fan     sync.RWMutex // read-locked while a message is delivered, see locks
+	places  atomic.Int64 // of deliveries, see OnQosPublish
 	stats   counters
 }
 
@@ -123,6 +127,8 @@ func (b *Broker) Publish(topic string, payload []byte) {
 }
 
 func (b *Broker) inject(pk packets.Packet) {
+	b.fan.RLock()
+	defer b.fan.RUnlock()
 	if err := b.server.InjectPacket(b.self, pk); err != nil {
 		b.log.Warn("publish", "topic", pk.TopicName, "err", err)
 		return

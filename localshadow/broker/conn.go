@@ -37,7 +37,7 @@ type conn struct {
 	wire      wire
 	emptyWill bool // see OnPacketRead
 	exchanges *exchanges
-	turn      *sync.Mutex   // held while the client id changes hands
+	held      locks
 	resumed   chan struct{} // closed when the session's old messages are re-sent; nil: there are none
 
 	mu       sync.Mutex

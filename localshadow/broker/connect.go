@@ -63,7 +63,7 @@ func (h *hook) admit(cl *mqtt.Client, c *conn, pk packets.Packet) (who string, n
 	if fault != "" {
 		return "", &refusal{packets.ErrNotAuthorized, fault}
 	}
-	c.take(h.b.turns.of(cl.ID))
+	c.held.take(h.b.turns.of(cl.ID))
 	if old, ok := h.b.server.Clients.Get(cl.ID); ok && string(old.Properties.Username) != who {
 		return "", &refusal{packets.ErrNotAuthorized, fmt.Sprintf("the session of this client id belongs to %s, not to %s", old.Properties.Username, who)}
 	}

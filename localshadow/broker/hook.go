@@ -17,7 +17,7 @@ func (h *hook) ID() string { return "edgeshadow" }
 func (h *hook) Provides(b byte) bool {
 	switch b {
 	case mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnSessionEstablish, mqtt.OnSessionEstablished,
-		mqtt.OnDisconnect, mqtt.OnClientExpired,
+		mqtt.OnDisconnect, mqtt.OnClientExpired, mqtt.OnQosPublish, mqtt.OnWill, mqtt.OnWillSent,
 		mqtt.OnPacketRead, mqtt.OnPacketEncode,
 		mqtt.OnACLCheck, mqtt.OnSubscribe, mqtt.OnSelectSubscribers,
 		mqtt.OnPublish, mqtt.OnPublished, mqtt.OnPublishDropped:

@@ -122,7 +122,7 @@ func (l *listener) session(c *conn, establish listeners.EstablishFn) {
 			l.log.Debug("where it could not", "stack", string(debug.Stack()))
 			l.b.abandon(c)
 		}
-		c.pass()
+		c.held.release()
 		_ = c.Close()
 		c.wait()
 	}()

@@ -93,7 +93,7 @@ func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet
 		}
 		c.pace()
 	case packets.Connack:
-		c.pass()
+		c.held.release()
 	case packets.Puback, packets.Pubrec, packets.Suback, packets.Unsuback:
 		if pk.PacketID == 0 {
 			pk.PacketID = c.wire.id
@@ -109,7 +109,11 @@ func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet
 
 // OnPublished takes mochi's note of a QoS 2 message away; exchanges have it.
 func (h *hook) OnPublished(cl *mqtt.Client, pk packets.Packet) {
-	if !cl.Net.Inline && pk.FixedHeader.Qos == 2 {
+	if cl.Net.Inline {
+		return
+	}
+	connOf(cl).held.release()
+	if pk.FixedHeader.Qos == 2 {
 		h.b.forget(cl)
 	}
 }

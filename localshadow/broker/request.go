@@ -43,6 +43,7 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 		if w.qos == 2 {
 			c.exchanges.receive(w.id) // mochi sends the PUBREC next
 		}
+		c.held.deliver(&h.b.fan)
 		return pk, nil
 	}
 

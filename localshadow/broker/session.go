@@ -24,19 +24,48 @@ func (t *turns) of(id string) *sync.Mutex {
 	return &t.locks[maphash.String(t.seed, id)%uint64(len(t.locks))]
 }
 
-// take waits for the client id's turn; the connection keeps it until pass.
-func (c *conn) take(turn *sync.Mutex) {
-	turn.Lock()
-	c.turn = turn
+// locks are what the goroutine of a connection holds from one hook of mochi to
+// another. A session moves to its next connection while no message is being
+// delivered: what came to the old one after its copy was made would be lost.
+type locks struct {
+	turn   *sync.Mutex
+	moving *sync.RWMutex // locked
+	fan    *sync.RWMutex // read-locked
 }
 
-// pass ends the connection's turn, if it has one. It belongs to the goroutine
-// that reads.
-func (c *conn) pass() {
-	if c.turn != nil {
-		c.turn.Unlock()
-		c.turn = nil
+// take waits for the turn of the client id.
+func (l *locks) take(turn *sync.Mutex) {
+	l.release()
+	turn.Lock()
+	l.turn = turn
+}
+
+// move waits until no message is being delivered, and holds new ones up.
+func (l *locks) move(fan *sync.RWMutex) {
+	fan.Lock()
+	l.moving = fan
+}
+
+// deliver waits for sessions that are moving.
+func (l *locks) deliver(fan *sync.RWMutex) {
+	l.release()
+	fan.RLock()
+	l.fan = fan
+}
+
+// release gives back what is held. Any hook may turn out to be the last, so the
+// listener calls it too.
+func (l *locks) release() {
+	if l.fan != nil {
+		l.fan.RUnlock()
 	}
+	if l.moving != nil {
+		l.moving.Unlock()
+	}
+	if l.turn != nil {
+		l.turn.Unlock()
+	}
+	*l = locks{}
 }
 
 // OnSessionEstablish prepares what the connection inherits, if it inherits.
@@ -46,6 +75,7 @@ func (h *hook) OnSessionEstablish(cl *mqtt.Client, pk packets.Packet) {
 		return
 	}
 	c := connOf(cl)
+	c.held.move(&h.b.fan)
 	c.resumed = make(chan struct{})
 	if was := connOf(old); was != nil {
 		c.exchanges = was.exchanges
@@ -54,31 +84,33 @@ func (h *hook) OnSessionEstablish(cl *mqtt.Client, pk packets.Packet) {
 	inOrder(old.State.Inflight)
 }
 
-// inOrder gives the messages that wait in a session their order back: mochi
-// re-sends them sorted by their time in seconds, at random within one second.
-// Their place, counted from the id after the widest gap, becomes their time.
+// Places of messages, in the field Created, by which mochi sorts what it sends
+// again: by its low 16 bits, so those of a new message are never below the
+// ones that inOrder gives.
+const (
+	lowest = 1 << 10 // more than capabilities allow in flight
+	span   = 1<<16 - lowest
+)
+
+// OnQosPublish gives a delivery its place. It is not sent yet.
+func (h *hook) OnQosPublish(cl *mqtt.Client, pk packets.Packet, _ int64, _ int) {
+	if pk.FixedHeader.Type != packets.Publish || pk.FixedHeader.Dup {
+		return
+	}
+	n := h.b.places.Add(1)
+	pk.Created = n/span<<16 | (lowest + n%span)
+	cl.State.Inflight.Set(pk)
+}
+
+// inOrder numbers the messages that wait in a session, and may be there for the
+// second time, anew.
 func inOrder(waiting *mqtt.Inflight) {
-	ring := waiting.GetAll(false)
-	slices.SortFunc(ring, func(a, b packets.Packet) int { return cmp.Compare(a.PacketID, b.PacketID) })
-	for i, pk := range unroll(ring) {
+	all := waiting.GetAll(false)
+	slices.SortFunc(all, func(a, b packets.Packet) int { return cmp.Compare(a.Created, b.Created) })
+	for i, pk := range all {
 		pk.Created = int64(i)
 		waiting.Set(pk)
 	}
-}
-
-// unroll begins a sorted ring of packet ids after its widest gap: ids count up
-// to 65535 and begin anew.
-func unroll(ring []packets.Packet) []packets.Packet {
-	if len(ring) < 2 {
-		return ring
-	}
-	start, widest := 0, int(ring[0].PacketID)+65535-int(ring[len(ring)-1].PacketID)
-	for i := 1; i < len(ring); i++ {
-		if gap := int(ring[i].PacketID) - int(ring[i-1].PacketID); gap > widest {
-			start, widest = i, gap
-		}
-	}
-	return slices.Concat(ring[start:], ring[:start])
 }
 
 // OnSessionEstablished lets new messages follow those that were re-sent
@@ -115,7 +147,22 @@ func unlimited(cl *mqtt.Client) {
 // OnDisconnect waits for a successor that is taking the session over; after it
 // mochi drops the session, unless it was taken. The listener ends the turn.
 func (h *hook) OnDisconnect(cl *mqtt.Client, _ error, _ bool) {
-	connOf(cl).take(h.b.turns.of(cl.ID))
+	connOf(cl).held.take(h.b.turns.of(cl.ID))
+}
+
+// OnWill lets no session move before OnWillSent. A delayed will is sent later.
+func (h *hook) OnWill(cl *mqtt.Client, will mqtt.Will) (mqtt.Will, error) {
+	if will.WillDelayInterval == 0 {
+		connOf(cl).held.deliver(&h.b.fan)
+	}
+	return will, nil
+}
+
+// OnWillSent may come from the clock, for a client that is gone.
+func (h *hook) OnWillSent(cl *mqtt.Client, will packets.Packet) {
+	if will.Connect.WillProperties.WillDelayInterval == 0 {
+		connOf(cl).held.release()
+	}
 }
 
 // OnClientExpired takes the subscriptions along, which mochi leaves behind.
@@ -129,8 +176,7 @@ func (b *Broker) abandon(c *conn) {
 		return
 	}
 	cl.Stop(packets.ErrMalformedPacket)
-	c.pass()
-	c.take(b.turns.of(cl.ID))
+	c.held.release()
 	if will := cl.Properties.Will; atomic.CompareAndSwapUint32(&cl.Properties.Will.Flag, 1, 0) {
 		b.inject(packets.Packet{
 			FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: will.Qos, Retain: will.Retain},
@@ -139,6 +185,7 @@ func (b *Broker) abandon(c *conn) {
 			TopicName:   will.TopicName, Payload: will.Payload, PacketID: uint16(will.Qos),
 		})
 	}
+	c.held.take(b.turns.of(cl.ID))
 	ends := cl.Properties.Clean
 	if cl.Properties.ProtocolVersion == 5 {
 		ends = cl.Properties.Props.SessionExpiryInterval == 0

@@ -41,7 +41,6 @@ type Link struct {
 	epoch    int
 	queue    []message // not yet handed over; survives a cut when the session is kept
 	requests int
-	peak     int // outstanding requests at most
 	waiting  int
 	knobs    Knobs
 	closed   bool

@@ -1,91 +1,74 @@
-// Package linktest is a link with a knob on it: a TCP proxy that can be cut,
-// stalled and healed, to stand between a gateway and its cloud.
 package linktest
 
 import (
 	"errors"
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Proxy carries connections to a target. New makes one, Listen starts it. All
-// methods may be called at any time.
+// Proxy carries connections to a target. New makes one, Listen starts it.
 type Proxy struct {
 	target   string
-	listener net.Listener
 	wg       sync.WaitGroup
 	accepted atomic.Int64
 
-	mu      sync.Mutex
-	down    bool
-	stalled chan struct{} // closed when a stall ends; nil: none
-	conns   map[net.Conn]bool
+	mu       sync.Mutex
+	turned   sync.Cond // mode or closed changed
+	address  string
+	listener net.Listener // nil while refused
+	closed   bool
+	mode     mode
+	conns    map[net.Conn]bool
+	lossy    bool // bytes may have been swallowed: what lives can't go on
 }
 
 // New is a proxy to a target address, host:port.
-func New(target string) *Proxy { return &Proxy{target: target, conns: map[net.Conn]bool{}} }
+func New(target string) *Proxy {
+	p := &Proxy{target: target, conns: map[net.Conn]bool{}}
+	p.turned.L = &p.mu
+	return p
+}
 
 // Listen serves on an address until Close; 127.0.0.1:0 takes a free port.
 func (p *Proxy) Listen(addr string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.listen(addr)
+}
+
+func (p *Proxy) listen(addr string) error {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
 	}
-	p.listener = l
-	p.wg.Go(p.accept)
+	p.listener, p.address = l, l.Addr().String()
+	p.wg.Go(func() { p.accept(l) })
 	return nil
 }
 
 // Addr is where the proxy listens.
-func (p *Proxy) Addr() string { return p.listener.Addr().String() }
+func (p *Proxy) Addr() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.address
+}
 
 // Accepted counts connections.
 func (p *Proxy) Accepted() int64 { return p.accepted.Load() }
 
-// Cut resets all connections, and those to come, until Heal.
-func (p *Proxy) Cut() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.down = true
-	for c := range p.conns {
-		reset(c)
-	}
-}
-
-// Stall lets nothing through, in either direction, and closes nothing: a link
-// that is half open.
-func (p *Proxy) Stall() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.stalled == nil {
-		p.stalled = make(chan struct{})
-	}
-}
-
-// Heal ends a cut and a stall.
-func (p *Proxy) Heal() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.down = false
-	if p.stalled != nil {
-		close(p.stalled)
-		p.stalled = nil
-	}
-}
-
-// Close ends everything.
+// Close ends everything. Twice is fine.
 func (p *Proxy) Close() error {
-	p.Cut()
 	p.mu.Lock()
-	if p.stalled != nil {
-		close(p.stalled)
-		p.stalled = nil
+	p.closed = true
+	p.turned.Broadcast()
+	p.resetAll()
+	var err error
+	if p.listener != nil {
+		err = p.listener.Close()
 	}
 	p.mu.Unlock()
-	err := p.listener.Close()
 	p.wg.Wait()
 	if errors.Is(err, net.ErrClosed) {
 		return nil
@@ -93,9 +76,9 @@ func (p *Proxy) Close() error {
 	return err
 }
 
-func (p *Proxy) accept() {
+func (p *Proxy) accept(l net.Listener) {
 	for {
-		c, err := p.listener.Accept()
+		c, err := l.Accept()
 		if err != nil {
 			return
 		}
@@ -104,11 +87,11 @@ func (p *Proxy) accept() {
 	}
 }
 
-// track remembers a connection, unless the link is down.
+// track remembers a connection, unless the link is cut.
 func (p *Proxy) track(c net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.down {
+	if p.closed || p.mode == cut || p.mode == refused {
 		reset(c)
 		return false
 	}
@@ -134,27 +117,22 @@ func (p *Proxy) carry(client net.Conn) {
 	}
 	defer p.forget(server)
 	var both sync.WaitGroup
-	pump := func(to, from net.Conn) {
-		p.pump(to, from)
+	pump := func(to, from net.Conn, down bool) {
+		p.pump(to, from, down)
 		_ = to.Close()
 		_ = from.Close()
 	}
-	both.Go(func() { pump(server, client) })
-	both.Go(func() { pump(client, server) })
+	both.Go(func() { pump(server, client, false) })
+	both.Go(func() { pump(client, server, true) })
 	both.Wait()
 }
 
-func (p *Proxy) pump(to io.Writer, from io.Reader) {
+// pump carries one direction; down is from the target to the client.
+func (p *Proxy) pump(to, from net.Conn, down bool) {
 	buf := make([]byte, 16<<10)
 	for {
 		n, err := from.Read(buf)
-		p.mu.Lock()
-		stalled := p.stalled
-		p.mu.Unlock()
-		if stalled != nil {
-			<-stalled
-		}
-		if n > 0 {
+		if n > 0 && p.lets(down) {
 			if _, err := to.Write(buf[:n]); err != nil {
 				return
 			}
@@ -162,6 +140,12 @@ func (p *Proxy) pump(to io.Writer, from io.Reader) {
 		if err != nil {
 			return
 		}
+	}
+}
+
+func (p *Proxy) resetAll() {
+	for c := range p.conns {
+		reset(c)
 	}
 }
 

@@ -1,0 +1,37 @@
+package upstream
+
+import (
+	"crypto/tls"
+	"time"
+)
+
+// MaxUnacked is the window.
+const MaxUnacked = maxUnacked
+
+// TLSConfig is that of a connection.
+func (c Config) TLSConfig() (*tls.Config, error) {
+	a, err := c.address()
+	if err != nil {
+		return nil, err
+	}
+	return c.tlsConfig(a, nil)
+}
+
+// Retry paces attempts.
+type Retry struct{ r retry }
+
+func NewRetry(b Backoff) *Retry                    { return &Retry{newRetry(b)} }
+func (r *Retry) Attempt(now time.Time)             { r.r.attempt(now) }
+func (r *Retry) Pause(now time.Time) time.Duration { return r.r.pause(now) }
+func (r *Retry) Reset()                            { r.r.reset() }
+
+// Frames looks at packets.
+type Frames struct{ f frames }
+
+func NewFrames(asked int) *Frames {
+	f := &Frames{}
+	f.f.asked.Store(int32(asked))
+	return f
+}
+
+func (f *Frames) See(p []byte) error { return f.f.see(p) }

@@ -1,0 +1,143 @@
+package upstream_test
+
+import (
+	"crypto/tls"
+	"strings"
+	"testing"
+	"time"
+
+	"edgeshadow/bridge/upstream"
+	"edgeshadow/localshadow/access"
+)
+
+// serverTLS asks for a client certificate, and checks one that is given.
+func serverTLS(ca *access.CA) *tls.Config {
+	return &tls.Config{GetCertificate: ca.ServerCertificate, ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: ca.Pool()}
+}
+
+func TestRetry(t *testing.T) {
+	b := upstream.Backoff{Min: time.Second, Max: 16 * time.Second, Stable: time.Minute}
+	for range 200 {
+		r := upstream.NewRetry(b)
+		now := time.Unix(1e9, 0)
+		for limit := b.Min; limit < 100*time.Second; limit *= 2 {
+			r.Attempt(now)
+			pause := r.Pause(now)
+			if pause < b.Min || pause > min(limit, b.Max) {
+				t.Fatalf("got %v, want %v to %v", pause, b.Min, min(limit, b.Max))
+			}
+			now = now.Add(pause)
+		}
+		r.Reset()
+		r.Attempt(now)
+		if pause := r.Pause(now); pause != b.Min {
+			t.Fatalf("after a reset got %v, want %v", pause, b.Min)
+		}
+		r.Attempt(now)
+		if pause := r.Pause(now.Add(time.Hour)); pause > 2*b.Min {
+			t.Fatalf("after an attempt of an hour got %v, want at most %v", pause, 2*b.Min)
+		}
+	}
+}
+
+func TestFrames(t *testing.T) {
+	const connack = "\x20\x02\x00\x00"
+	long := connack + "\x30\x81\x01" + strings.Repeat("x", 129)
+	tests := map[string]struct {
+		bytes, err string
+	}{
+		"Good":        {long + "\x90\x04\x00\x01\x01\x80" + "\xd0\x00", ""},
+		"Refused":     {"\x20\x02\x00\x05", "code 5"},
+		"Unknown":     {"\x20\x02\x00\x63", "code 99: unknown code"},
+		"Second":      {connack + connack, "packet type 2 where none may be"},
+		"Early":       {"\x30\x00", "packet type 3 where none may be"},
+		"LongConnack": {"\x20\x03\x00\x00\x00", "CONNACK of 3 bytes"},
+		"LongSuback":  {connack + "\x90\x05\x00\x01\x01\x01\x01", "SUBACK for 3 filters, asked for 2"},
+		"BadLength":   {connack + "\x30\xff\xff\xff\xff\x01", "bad length"},
+		"Huge":        {connack + "\x30\x80\x80\x80\x01", "more than 262144"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			for _, step := range []int{1, 3, len(tt.bytes)} {
+				f := upstream.NewFrames(2)
+				var err error
+				for p := []byte(tt.bytes); len(p) > 0 && err == nil; {
+					n := min(step, len(p))
+					err = f.See(p[:n])
+					p = p[n:]
+				}
+				if tt.err == "" && err != nil {
+					t.Errorf("by %d: %v", step, err)
+				}
+				if tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
+					t.Errorf("by %d: got %v, want %q", step, err, tt.err)
+				}
+			}
+		})
+	}
+}
+
+func FuzzFrames(f *testing.F) {
+	f.Add([]byte("\x20\x02\x00\x00\x90\x04\x00\x01\x01\x80\x30\x02ab"), 1)
+	f.Fuzz(func(t *testing.T, data []byte, step int) {
+		whole, split := upstream.NewFrames(2), upstream.NewFrames(2)
+		want := whole.See(data)
+		step = max(1, min(step, 7))
+		var got error
+		for p := data; len(p) > 0 && got == nil; {
+			n := min(step, len(p))
+			got = split.See(p[:n])
+			p = p[n:]
+		}
+		if (want == nil) != (got == nil) {
+			t.Errorf("whole %v, in pieces of %d %v", want, step, got)
+		}
+	})
+}
+
+func TestConfig_Validate(t *testing.T) {
+	tests := map[string]struct {
+		config upstream.Config
+		path   string
+	}{
+		"Plain":       {upstream.Config{Endpoint: "mqtt://127.0.0.1:1883"}, ""},
+		"Bare":        {upstream.Config{Endpoint: "h"}, ""},
+		"AWS":         {upstream.Config{Endpoint: "x-ats.iot.eu-central-1.amazonaws.com", Certificate: "c", Key: "k"}, ""},
+		"AWSNoCert":   {upstream.Config{Endpoint: "x-ats.iot.eu-central-1.amazonaws.com"}, "certificate"},
+		"AWSPlain":    {upstream.Config{Endpoint: "mqtt://x-ats.iot.eu-central-1.amazonaws.com"}, "endpoint"},
+		"Missing":     {upstream.Config{}, "endpoint"},
+		"Scheme":      {upstream.Config{Endpoint: "http://h"}, "endpoint"},
+		"Path":        {upstream.Config{Endpoint: "mqtts://h/x"}, "endpoint"},
+		"Port":        {upstream.Config{Endpoint: "mqtts://h:70000"}, "endpoint"},
+		"KeyAlone":    {upstream.Config{Endpoint: "h", Key: "k"}, "certificate"},
+		"CertAlone":   {upstream.Config{Endpoint: "h", Certificate: "c"}, "key"},
+		"CAWithNoTLS": {upstream.Config{Endpoint: "mqtt://h", CA: "ca"}, "endpoint"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			faults := tt.config.Validate()
+			if tt.path == "" {
+				if len(faults) > 0 {
+					t.Error(faults)
+				}
+				return
+			}
+			if len(faults) != 1 || !strings.HasPrefix(faults[0].Error(), tt.path+": ") {
+				t.Errorf("got %v, want one fault at %s", faults, tt.path)
+			}
+		})
+	}
+}
+
+// AWS takes MQTT on port 443 from who asks for it by ALPN only (SHADOW 26).
+func TestConfig_ALPN(t *testing.T) {
+	for endpoint, want := range map[string]int{"mqtts://h:443": 1, "mqtts://h": 0} {
+		c, err := upstream.Config{Endpoint: endpoint}.TLSConfig()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(c.NextProtos); got != want {
+			t.Errorf("%s: %d protocols, want %d", endpoint, got, want)
+		}
+	}
+}

@@ -1,0 +1,154 @@
+package shadow_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"edgeshadow/localshadow/shadow"
+)
+
+func TestParseUpdate_Rejections(t *testing.T) {
+	for _, row := range []struct{ rule, payload, want string }{
+		{"E1 empty", ``, `400 Payload contains invalid json`},
+		{"E1 not JSON", `{"state":`, `400 Payload contains invalid json`},
+		{"E1 bare number", `66`, `400 Missing required node: state`},
+		{"E1 array", `[]`, `400 Missing required node: state`},
+		{"E1 encoding", "{\"state\":{\"desired\":{\"a\":\"\xff\"}}}", `415 Unsupported documented encoding; supported encoding is UTF-8`},
+		{"Q1 missing", `{"version":1}`, `400 Missing required node: state`},
+		{"Q1 type", `{"state":5}`, `400 State node must be an object`},
+		{"Q1 array", `{"state":[]}`, `400 State node must be an object`},
+		{"Q2 stranger", `{"state":{"delta":{}}}`, `400 State contains an invalid node: 'delta'`},
+		{"Q2 stranger beside", `{"state":{"desired":{},"other":1}}`, `400 State contains an invalid node: 'other'`},
+		{"Q2 desired", `{"state":{"desired":1}}`, `400 Desired node must be an object`},
+		{"Q2 reported", `{"state":{"reported":[1]}}`, `400 Reported node must be an object`},
+		{"M10 null in array", `{"state":{"desired":{"a":[1,null]}}}`, `400 Payload contains invalid json`},
+		{"M10 deep", `{"state":{"desired":{"a":[{"b":null}]}}}`, `400 Payload contains invalid json`},
+		{"V5 text", `{"state":{},"version":"1"}`, `400 Invalid version`},
+		{"V5 fraction", `{"state":{},"version":1.5}`, `400 Invalid version`},
+		{"V5 null", `{"state":{},"version":null}`, `400 Invalid version`},
+		{"V5 negative", `{"state":{},"version":-1}`, `400 Invalid version`},
+		{"C1 type", `{"state":{},"clientToken":5}`, `400 Invalid clientToken`},
+		{"C1 65 bytes", `{"state":{},"clientToken":"` + strings.Repeat("é", 32) + `x"}`, `400 Invalid clientToken`},
+		{"C1 before Q1", `{"clientToken":5}`, `400 Invalid clientToken`},
+		{"L2 seven keys", `{"state":{"reported":{"1":{"2":{"3":{"4":{"5":{"6":{"7":1}}}}}}}}}`, `400 JSON contains too many levels of nesting; maximum is 6`},
+		{"L2 arrays count", `{"state":{"desired":{"1":[[[[[[1]]]]]]}}}`, `400 JSON contains too many levels of nesting; maximum is 6`},
+		{"L2 bomb", `{"state":{"desired":` + strings.Repeat(`{"a":`, 5000) + `1` + strings.Repeat(`}`, 5002), `400 JSON contains too many levels of nesting; maximum is 6`},
+	} {
+		t.Run(row.rule, func(t *testing.T) {
+			_, err := shadow.ParseUpdate([]byte(row.payload), shadow.DefaultLimits())
+			if got := rejection(t, err); got != row.want {
+				t.Errorf("got %s, want %s", got, row.want)
+			}
+		})
+	}
+}
+
+func TestParseUpdate_Accepts(t *testing.T) {
+	for _, row := range []struct{ rule, payload string }{
+		{"Q1 null", `{"state":null}`},
+		{"Q2 null sections", `{"state":{"desired":null,"reported":null}}`},
+		{"Q3 unknown members", `{"state":{},"metadata":5,"timestamp":"x","other":[]}`},
+		{"C1 64 bytes", `{"state":{},"clientToken":"` + strings.Repeat("é", 32) + `"}`},
+		{"L2 six keys", `{"state":{"reported":{"1":{"2":{"3":{"4":{"5":{"6":"x"}}}}}}}}`},
+		{"L2 empty containers add none", `{"state":{"reported":{"1":{"2":{"3":{"4":{"5":{"6":{}}}}}}}}}`},
+		{"L2 sections apart", `{"state":{"desired":{"1":{"2":{"3":{"4":{"5":{"6":1}}}}}},"reported":{"1":{"2":{"3":{"4":{"5":{"6":1}}}}}}}}`},
+		{"trailing text", `{"state":{}},"version":1}`},
+		{"white space", " {\r\n\t\"state\" : { } } "},
+	} {
+		t.Run(row.rule, func(t *testing.T) {
+			if _, err := shadow.ParseUpdate([]byte(row.payload), shadow.DefaultLimits()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// C2: the token is echoed in a rejection when it was usable.
+func TestParseUpdate_TokenBesideAnError(t *testing.T) {
+	u, err := shadow.ParseUpdate([]byte(`{"clientToken":"t","state":5}`), shadow.DefaultLimits())
+	var e *shadow.Error
+	if !errors.As(err, &e) {
+		t.Fatal(err)
+	}
+	if got, want := string(shadow.AppendRejected(nil, e, u.ClientToken)), `{"code":400,"message":"State node must be an object","clientToken":"t"}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// G4, X2, V6: a get or delete payload is only asked for its token.
+func TestParseToken(t *testing.T) {
+	for payload, want := range map[string]string{
+		``: "", `x`: "", `{}`: "", `[1]`: "", `{"clientToken":5}`: "", `{"clientToken":"t","version":"x"}`: "t", "\xff": "",
+		`{"clientToken":"` + strings.Repeat("x", 65) + `"}`: "",
+	} {
+		got := ""
+		if token := shadow.ParseToken([]byte(payload)); token != nil {
+			got = *token
+		}
+		if got != want {
+			t.Errorf("%q: got %q, want %q", payload, got, want)
+		}
+	}
+}
+
+func TestApply_Versions(t *testing.T) {
+	lim := shadow.DefaultLimits()
+	d := history(t, `{"state":{"desired":{"a":1}}}`)
+	if d.Version != 1 { // V1
+		t.Errorf("V1: version %d", d.Version)
+	}
+	for i, p := range []string{`{"state":{"desired":{"a":1}}}`, `{"state":{}}`, `{"state":null}`} { // V2
+		next, err := shadow.Apply(d, d.Version, update(t, p), 1, lim)
+		if err != nil || next.Version != int64(i)+2 {
+			t.Fatalf("V2 %s: %+v, %v", p, next, err)
+		}
+		d = next
+	}
+	for version, good := range map[string]bool{"3": false, "4": true, "5": false} { // V3
+		_, err := shadow.Apply(d, d.Version, update(t, `{"state":{},"version":`+version+`}`), 1, lim)
+		if (err == nil) != good {
+			t.Errorf("V3 version %s: %v", version, err)
+		}
+		if err != nil && rejection(t, err) != "409 Version conflict" {
+			t.Errorf("V3: %v", err)
+		}
+	}
+	again, err := shadow.Apply(nil, 5, update(t, `{"state":{"desired":{"a":1}}}`), 1, lim) // V7: 4 was deleted as 5
+	if err != nil || again.Version != 6 {
+		t.Errorf("V7: %+v, %v", again, err)
+	}
+	if _, err := shadow.Apply(nil, 5, update(t, `{"state":{},"version":4}`), 1, lim); rejection(t, err) != "409 Version conflict" { // V8
+		t.Errorf("V8: %v", err)
+	}
+}
+
+// L1: 8192 bytes of sections pass, one more does not, and what shrinks passes.
+func TestApply_Size(t *testing.T) {
+	lim := shadow.DefaultLimits()
+	pad := func(n int) string { // a reported section of n bytes
+		return `{"state":{"reported":{"a":"` + strings.Repeat("x", n-len(`{"a":""}`)) + `"}}}`
+	}
+	d, err := shadow.Apply(nil, 0, update(t, pad(8192)), 1, lim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = shadow.Apply(d, 1, update(t, pad(8193)), 1, lim)
+	if got := rejection(t, err); got != "413 Json document too large.  Size is 8193, max allowed: 8192" {
+		t.Error(got)
+	}
+	_, err = shadow.Apply(d, 1, update(t, `{"state":{"desired":{"b":1}}}`), 1, lim) // old content counts
+	if got := rejection(t, err); got != "413 Json document too large.  Size is 8199, max allowed: 8192" {
+		t.Error(got)
+	}
+	big, err := shadow.Apply(nil, 0, update(t, pad(9000)), 1, shadow.Limits{Size: 10000, Depth: 6})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := shadow.Apply(big, 1, update(t, pad(8900)), 1, lim); err != nil {
+		t.Errorf("a deletion: %v", err)
+	}
+	if _, err := shadow.Apply(big, 1, update(t, `{"state":{"desired":{"b":1}}}`), 1, lim); err == nil {
+		t.Error("an oversize document grew")
+	}
+}
