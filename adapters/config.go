@@ -43,6 +43,9 @@ type Thing struct {
 	Unit       *int              `yaml:"unit"`       // on the bus, 0 to 255; nil means DefaultUnit
 	// Every is how often its points are read; 0 means DefaultEvery.
 	Every time.Duration `yaml:"every"`
+	// Deadband and Heartbeat are those of its points that have none of their own.
+	Deadband  *Deadband     `yaml:"deadband"`
+	Heartbeat time.Duration `yaml:"heartbeat"`
 	// OfflineAfter is the silence after which the thing counts as offline; 0
 	// means 3 × the shortest every of its points, at least 5 s.
 	OfflineAfter time.Duration `yaml:"offline_after"`
@@ -53,6 +56,13 @@ type Thing struct {
 	// means what the protocol allows.
 	MaxRegisters int              `yaml:"max_registers"`
 	Points       map[string]Point `yaml:"points"` // by name: the path in state.reported
+
+	// Via names the driver of a thing whose driver is not that of a bus; it is
+	// set by who composes the configuration, and wins over Bus.
+	Via string `yaml:"-"`
+	// Learns says that a reading of a point that is not configured makes one,
+	// up to maxLearned: of devices that say themselves what they measure.
+	Learns bool `yaml:"-"`
 }
 
 // Point is one value of a device. At, Type, Order, Length and Bit say where and
@@ -64,11 +74,11 @@ type Point struct {
 	Length int     `yaml:"length"` // of a string, in bytes
 	Bit    *int    `yaml:"bit"`    // of a register, 0 the lowest
 
-	Scale    *Decimal `yaml:"scale"`    // the value is what the device holds × Scale; nil means 1
-	Unit     string   `yaml:"unit"`     // of measurement, for people
-	Deadband *Decimal `yaml:"deadband"` // a smaller change than this is not reported; nil means each is
+	Scale    *Decimal  `yaml:"scale"`    // the value is what the device holds × Scale; nil means 1
+	Unit     string    `yaml:"unit"`     // of measurement, for people
+	Deadband *Deadband `yaml:"deadband"` // a smaller change than this is not reported; nil means as the thing says
 	// Heartbeat is after how long a value is reported though it did not
-	// change; 0 means never.
+	// change; 0 means as the thing says, and never when it does not.
 	Heartbeat time.Duration `yaml:"heartbeat"`
 	// Every is how often the point is read; 0 means as the thing says.
 	Every time.Duration `yaml:"every"`
@@ -86,6 +96,15 @@ type Address string
 func (a *Address) UnmarshalText(text []byte) error {
 	*a = Address(text)
 	return nil
+}
+
+// Driver is the name of the driver that the thing is read by; empty: it has
+// none, and only its shadows are kept.
+func (t Thing) Driver() string {
+	if t.Via != "" {
+		return t.Via
+	}
+	return t.Bus
 }
 
 // UnitID is the thing's unit.
@@ -154,6 +173,7 @@ func (t Thing) validate(f *faults, path string) {
 		f.add(path+".unit", "%d is no unit: 0 to 255", id)
 	}
 	checkEvery(f, path+".every", t.Every)
+	checkReporting(f, path, t.Deadband, t.Heartbeat)
 	if t.OfflineAfter < 0 {
 		f.add(path+".offline_after", "%s is negative; without the key it is %s", t.OfflineAfter, Thing{Every: t.Every, Points: t.Points}.Silence())
 	}
@@ -164,7 +184,7 @@ func (t Thing) validate(f *faults, path string) {
 		f.add(path+".max_registers", "%d is negative; leave the key out for what the protocol allows", t.MaxRegisters)
 	}
 	names := slices.Sorted(maps.Keys(t.Points))
-	if t.Bus == "" && len(names) > 0 {
+	if t.Driver() == "" && len(names) > 0 {
 		f.add(path, "has points and no bus; name one of the buses: bus: NAME")
 	}
 	if t.Bus != "" && len(names) == 0 {
@@ -199,16 +219,20 @@ func checkEvery(f *faults, path string, every time.Duration) {
 	}
 }
 
+func checkReporting(f *faults, path string, d *Deadband, heartbeat time.Duration) {
+	if d != nil && d.coef < 0 {
+		f.add(path+".deadband", "%s is negative; leave the key out to report each change", d)
+	}
+	if heartbeat < 0 {
+		f.add(path+".heartbeat", "%s is negative; leave the key out for none", heartbeat)
+	}
+}
+
 func (p Point) validate(f *faults, path string) {
 	checkEvery(f, path+".every", p.Every)
-	if p.Heartbeat < 0 {
-		f.add(path+".heartbeat", "%s is negative; leave the key out for none", p.Heartbeat)
-	}
+	checkReporting(f, path, p.Deadband, p.Heartbeat)
 	if p.Scale != nil && p.Scale.coef == 0 {
 		f.add(path+".scale", "0 makes every value 0; leave the key out for 1")
-	}
-	if p.Deadband != nil && p.Deadband.coef < 0 {
-		f.add(path+".deadband", "%s is negative; leave the key out to report each change", p.Deadband)
 	}
 	if p.Min != nil && p.Max != nil && p.Min.rat().Cmp(p.Max.rat()) > 0 {
 		f.add(path+".min", "%s lies above max %s", p.Min, p.Max)

@@ -54,7 +54,7 @@ type Command struct {
 	ReadFirst bool
 }
 
-// Driver owns one bus.
+// Driver owns one bus: a Modbus line or host, a serial line, a radio.
 type Driver interface {
 	// Run polls until ctx ends and emits what it reads. Any other return is a
 	// failure: the Supervisor calls it again after a while. emit does not block.

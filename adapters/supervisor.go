@@ -34,24 +34,25 @@ type Sink interface {
 type Supervisor struct {
 	sink    Sink
 	log     *slog.Logger
-	drivers map[string]Driver // by bus
-	things  map[string]*thing // those on a bus
+	drivers map[string]Driver // by name
+	things  map[string]*thing // those with a driver
 }
 
-// New is a Supervisor of the things that are on a bus, with one driver for each
-// bus, by its name. It starts nothing. A nil log discards.
+// New is a Supervisor of the things that have a driver (Thing.Driver), and of
+// the drivers, by name: a bus's is called as the bus is. It starts nothing. A
+// nil log discards.
 func New(things Things, drivers map[string]Driver, sink Sink, log *slog.Logger) (*Supervisor, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	s := &Supervisor{sink: sink, log: log, drivers: drivers, things: map[string]*thing{}}
 	for name, cfg := range things {
-		if cfg.Bus == "" {
+		if cfg.Driver() == "" {
 			continue
 		}
-		driver := drivers[cfg.Bus]
+		driver := drivers[cfg.Driver()]
 		if driver == nil {
-			return nil, fmt.Errorf("thing %s: no driver for bus %s", name, cfg.Bus)
+			return nil, fmt.Errorf("thing %s: no driver %s", name, cfg.Driver())
 		}
 		s.things[name] = newThing(name, cfg, driver, log.With("thing", name))
 	}
@@ -66,15 +67,15 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		wg.Go(func() { t.reporter(ctx, s.sink) })
 		wg.Go(func() { t.writer(ctx) })
 	}
-	for bus, d := range s.drivers {
-		wg.Go(func() { s.keep(ctx, bus, d) })
+	for name, d := range s.drivers {
+		wg.Go(func() { s.keep(ctx, name, d) })
 	}
 	wg.Wait()
 	return nil
 }
 
 // keep runs one driver and starts it again whenever it fails.
-func (s *Supervisor) keep(ctx context.Context, bus string, d Driver) {
+func (s *Supervisor) keep(ctx context.Context, name string, d Driver) {
 	rest := &backoff.ExponentialBackOff{
 		InitialInterval: restartFirst, MaxInterval: restartMost, Multiplier: 2, RandomizationFactor: 0.5,
 	}
@@ -89,7 +90,7 @@ func (s *Supervisor) keep(ctx context.Context, bus string, d Driver) {
 			rest.Reset()
 		}
 		wait := rest.NextBackOff()
-		s.log.Warn("driver failed", "bus", bus, "err", err, "again_in", wait.Round(time.Millisecond))
+		s.log.Warn("driver failed", "bus", name, "err", err, "again_in", wait.Round(time.Millisecond))
 		if !sleep(ctx, wait) {
 			return
 		}
@@ -126,7 +127,7 @@ type ThingStatus struct {
 	Name       string             `json:"name"`
 	Type       string             `json:"type,omitempty"`
 	Attributes map[string]string  `json:"attributes,omitempty"`
-	Bus        string             `json:"bus"`
+	Bus        string             `json:"bus"` // the driver: a bus, or what a thing of its own is read by
 	Unit       int                `json:"unit"`
 	Known      bool               `json:"known"` // false: neither heard nor given up since the start
 	Online     bool               `json:"online"`

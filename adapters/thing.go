@@ -17,6 +17,7 @@ type thing struct {
 
 	mu      sync.Mutex
 	points  map[string]*point
+	learned int                       // of the points
 	wants   map[string]*want          // by point: what is desired
 	pending map[string]map[string]any // by shadow and point: what the sink does not have yet
 
@@ -47,9 +48,20 @@ func newThing(name string, cfg Thing, d Driver, log *slog.Logger) *thing {
 		points: map[string]*point{}, wants: map[string]*want{}, pending: map[string]map[string]any{},
 	}
 	for path, p := range cfg.Points {
-		t.points[path] = &point{cfg: p, every: cfg.EveryOf(p), quality: Good}
+		t.points[path] = t.newPoint(p)
 	}
 	return t
+}
+
+// newPoint is a point with what the thing says for all of its points.
+func (t *thing) newPoint(cfg Point) *point {
+	if cfg.Deadband == nil {
+		cfg.Deadband = t.cfg.Deadband
+	}
+	if cfg.Heartbeat == 0 {
+		cfg.Heartbeat = t.cfg.Heartbeat
+	}
+	return &point{cfg: cfg, every: t.cfg.EveryOf(cfg), quality: Good}
 }
 
 // start begins the time within which the device is to be heard first.
@@ -75,9 +87,12 @@ func (t *thing) take(now time.Time, readings []Reading) {
 // takeOne stores a reading; word says that it is a device's word on a desired
 // value, which is reported however small the change is. t.mu is held.
 func (t *thing) takeOne(now time.Time, r Reading, word bool) {
+	r = bounded(r)
 	p := t.points[r.Path]
 	if p == nil {
-		return
+		if p = t.learn(r); p == nil {
+			return
+		}
 	}
 	p.quality, p.at = r.Quality, now
 	if r.Quality.Answered() {
@@ -163,22 +178,14 @@ func (p *point) worthReporting(now time.Time, word bool) bool {
 	if p.value == p.sent {
 		return false
 	}
-	if p.cfg.Deadband == nil || word {
-		return true
-	}
-	is, err := rational(p.value)
-	was, err2 := rational(p.sent)
-	if err != nil || err2 != nil {
-		return true // a deadband is for numbers
-	}
-	return is.Sub(is, was).Abs(is).Cmp(p.cfg.Deadband.rat()) >= 0
+	return p.cfg.Deadband == nil || word || p.cfg.Deadband.exceeded(p.sent, p.value)
 }
 
 func (t *thing) status(now time.Time) ThingStatus {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := ThingStatus{
-		Name: t.name, Type: t.cfg.Type, Attributes: t.cfg.Attributes, Bus: t.cfg.Bus, Unit: t.cfg.UnitID(),
+		Name: t.name, Type: t.cfg.Type, Attributes: t.cfg.Attributes, Bus: t.cfg.Driver(), Unit: t.cfg.UnitID(),
 		Known: t.known, Online: t.online, Since: t.since, LastSeen: t.heard,
 		Quality: t.qualities(now), Refused: t.refusals(),
 	}
