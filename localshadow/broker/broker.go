@@ -17,6 +17,10 @@ import (
 // Broker is the device gateway. Publish and Stats may be called at any time,
 // from many goroutines.
 type Broker struct {
+	// Access says who clients are and what they may do; nil: whoever shows what
+	// the listener wants may do everything. Set it before Listen.
+	Access Access
+
 	shadows Shadows
 	ca      CA
 	cfg     Config
@@ -76,6 +80,9 @@ func capabilities() *mqtt.Capabilities {
 
 // Listen binds every listener; nothing is served before Run.
 func (b *Broker) Listen() error {
+	if b.Access == nil {
+		b.Access = trusting{}
+	}
 	if err := b.server.AddHook(&hook{b: b}, nil); err != nil {
 		return err
 	}

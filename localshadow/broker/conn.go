@@ -34,6 +34,7 @@ type conn struct {
 	done chan struct{} // closed by Close
 
 	// Of the goroutine that reads: see packet.go and session.go.
+	principal Principal // once CONNECT was accepted
 	wire      wire
 	emptyWill bool // see OnPacketRead
 	exchanges *exchanges

@@ -1,7 +1,9 @@
 package broker
 
 import (
+	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -19,6 +21,7 @@ const (
 type refusal struct {
 	code packets.Code
 	why  string
+	told bool // by Access
 }
 
 // OnConnect decides who a client is and whether it may come in, and bounds what
@@ -29,12 +32,17 @@ func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	who, no := h.admit(cl, c, pk)
 	if no != nil {
 		h.b.stats.refused.Add(1)
-		h.b.log.Info("client refused", "client", clip(cl.ID), "remote", cl.Net.Remote, "err", no.why)
+		level := slog.LevelInfo
+		if no.told {
+			level = slog.LevelDebug
+		}
+		h.b.log.Log(h.b.ctx, level, "client refused", "client", clip(cl.ID), "remote", cl.Net.Remote, "err", no.why)
 		_ = h.b.server.SendConnack(cl, connackCode(cl, no.code), false, nil)
 		return no.code
 	}
+	c.principal = who
 	c.admit(cl)
-	cl.Properties.Username = []byte(who)
+	cl.Properties.Username = []byte(who.Name())
 	if c.emptyWill {
 		cl.Properties.Will.Payload = nil
 	}
@@ -52,20 +60,27 @@ func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 // OnConnectAuthenticate has nothing left to decide.
 func (h *hook) OnConnectAuthenticate(*mqtt.Client, packets.Packet) bool { return true }
 
-func (h *hook) admit(cl *mqtt.Client, c *conn, pk packets.Packet) (who string, no *refusal) {
+func (h *hook) admit(cl *mqtt.Client, c *conn, pk packets.Packet) (who Principal, no *refusal) {
 	if fault := checkClientID(cl.ID); fault != "" {
-		return "", &refusal{packets.ErrClientIdentifierNotValid, fault}
+		return nil, &refusal{code: packets.ErrClientIdentifierNotValid, why: fault}
 	}
 	if no := checkWill(pk.Connect); no != nil {
-		return "", no
+		return nil, no
 	}
-	who, fault := h.b.identify(cl.Net.Listener, c)
-	if fault != "" {
-		return "", &refusal{packets.ErrNotAuthorized, fault}
+	who, err := h.b.Access.Authenticate(h.b.credentials(cl, c, pk))
+	if err != nil {
+		_, trusts := h.b.Access.(trusting)
+		return nil, &refusal{packets.ErrNotAuthorized, err.Error(), !trusts}
+	}
+	if !mayConnect(who, cl.ID, pk.Connect) {
+		return nil, &refusal{packets.ErrNotAuthorized, "its policies do not allow it", true}
 	}
 	c.held.take(h.b.turns.of(cl.ID))
-	if old, ok := h.b.server.Clients.Get(cl.ID); ok && string(old.Properties.Username) != who {
-		return "", &refusal{packets.ErrNotAuthorized, fmt.Sprintf("the session of this client id belongs to %s, not to %s", old.Properties.Username, who)}
+	if old, ok := h.b.server.Clients.Get(cl.ID); ok && string(old.Properties.Username) != who.Name() {
+		return nil, &refusal{
+			code: packets.ErrNotAuthorized,
+			why:  fmt.Sprintf("the session of this client id belongs to %s, not to %s", old.Properties.Username, who.Name()),
+		}
 	}
 	return who, nil
 }
@@ -90,33 +105,49 @@ func checkWill(p packets.ConnectParams) *refusal {
 	case !p.WillFlag:
 		return nil
 	case !validTopic(p.WillTopic):
-		return &refusal{packets.ErrTopicNameInvalid, "its last will names the invalid topic " + clip(p.WillTopic)}
+		return &refusal{code: packets.ErrTopicNameInvalid, why: "its last will names the invalid topic " + clip(p.WillTopic)}
 	case !mayPublish(p.WillTopic):
-		return &refusal{packets.ErrNotAuthorized, "its last will names the reserved topic " + clip(p.WillTopic)}
+		return &refusal{code: packets.ErrNotAuthorized, why: "its last will names the reserved topic " + clip(p.WillTopic)}
 	case reserved(p.WillTopic) && p.WillRetain:
-		return &refusal{packets.ErrNotAuthorized, "its last will is retained on the reserved topic " + clip(p.WillTopic)}
+		return &refusal{code: packets.ErrNotAuthorized, why: "its last will is retained on the reserved topic " + clip(p.WillTopic)}
 	}
 	return nil
 }
 
-// identify tells who a client is: the common name of its certificate, or
-// anonymous. User names are not looked at: AWS SDKs send one, without a
-// password, beside their certificate (SHADOW 31).
-func (b *Broker) identify(id string, c *conn) (who, fault string) {
-	i := slices.IndexFunc(b.bound, func(l *listener) bool { return l.id == id })
-	auth := b.bound[i].auth
-	if t := c.TLS(); t != nil && slices.Contains(auth, Certificate) {
-		if chain := t.ConnectionState().PeerCertificates; len(chain) > 0 {
-			if name := chain[0].Subject.CommonName; name != "" {
-				return "certificate:" + name, ""
-			}
-			return "", "its certificate has no common name"
+// credentials are what a CONNECT shows.
+func (b *Broker) credentials(cl *mqtt.Client, c *conn, pk packets.Packet) Credentials {
+	i := slices.IndexFunc(b.bound, func(l *listener) bool { return l.id == cl.Net.Listener })
+	out := Credentials{
+		Listener: b.bound[i].address, Auth: b.bound[i].auth, Remote: c.RemoteAddr(), Certificate: c.certificate(),
+		User: string(pk.Connect.Username),
+		Will: pk.Connect.WillFlag, WillTopic: pk.Connect.WillTopic, ClientID: cl.ID,
+		Persistent: !pk.Connect.Clean,
+	}
+	if pk.Connect.PasswordFlag {
+		out.Password = append([]byte{}, pk.Connect.Password...)
+	}
+	if cl.Properties.ProtocolVersion == 5 {
+		out.Persistent = pk.Properties.SessionExpiryInterval > 0
+	}
+	return out
+}
+
+// certificate is the leaf that the client showed and the TLS layer verified.
+func (c *conn) certificate() *x509.Certificate {
+	if t := c.TLS(); t != nil {
+		if chains := t.ConnectionState().VerifiedChains; len(chains) > 0 {
+			return chains[0][0]
 		}
 	}
-	if slices.Contains(auth, Anonymous) {
-		return Anonymous, ""
-	}
-	return "", "it shows no certificate"
+	return nil
+}
+
+// mayConnect asks for all that a CONNECT does: its last will is published
+// without being asked again.
+func mayConnect(who Principal, id string, p packets.ConnectParams) bool {
+	return may(who, ActionConnect, id) &&
+		(!p.WillFlag || may(who, ActionPublish, p.WillTopic)) &&
+		(!p.WillFlag || !p.WillRetain || may(who, ActionRetainPublish, p.WillTopic))
 }
 
 // connackCode is a code as the client's version knows it; SHADOW 18 has 5 where

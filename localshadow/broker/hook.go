@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"strings"
+
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 )
@@ -32,11 +34,34 @@ func connOf(cl *mqtt.Client) *conn {
 	return c
 }
 
-// OnSubscribe makes mochi refuse filters that it takes for well-formed.
-func (h *hook) OnSubscribe(_ *mqtt.Client, pk packets.Packet) packets.Packet {
+// refused is a filter that OnACLCheck refuses.
+const refused = "$refused"
+
+// mute is a filter of a SUBSCRIBE that is granted and never matches. mochi asks
+// the same question for a filter and for each delivery. So a filter without
+// wildcards that may be subscribed to, while nothing may be received on it, must
+// not come to mochi.
+type mute struct {
+	filter int
+	qos    byte
+}
+
+// OnSubscribe makes mochi refuse filters that it takes for well-formed, and
+// those that the client's policies do not allow.
+func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
+	c := connOf(cl)
 	for i := range pk.Filters {
-		if !validFilter(pk.Filters[i].Filter) {
-			pk.Filters[i].Filter = "" // mochi knows that this one is not
+		f := &pk.Filters[i]
+		inner, shared := unshare(f.Filter)
+		switch {
+		case !validFilter(f.Filter):
+			f.Filter = "" // mochi knows that this one is not
+		case !maySubscribe(f.Filter):
+		case !may(c.principal, ActionSubscribe, inner):
+			f.Filter = refused
+		case !shared && !strings.ContainsAny(inner, "+#") && !c.principal.May(ActionReceive, inner):
+			c.wire.mute = append(c.wire.mute, mute{i, f.Qos})
+			f.Filter = refused
 		}
 	}
 	return pk
@@ -44,14 +69,24 @@ func (h *hook) OnSubscribe(_ *mqtt.Client, pk packets.Packet) packets.Packet {
 
 // OnACLCheck is asked for each PUBLISH (write), which readPublish has checked
 // already, for each filter of a SUBSCRIBE and for each delivery.
-func (h *hook) OnACLCheck(_ *mqtt.Client, topic string, write bool) bool {
-	if write || !reserved(topic) {
+func (h *hook) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
+	if write {
 		return true
 	}
-	if _, _, ok := request(topic); ok {
-		return true
+	if _, shared := unshare(topic); shared || strings.ContainsAny(topic, "+#") { // a filter, which OnSubscribe has checked
+		return maySubscribe(topic)
 	}
-	return maySubscribe(topic)
+	if reserved(topic) {
+		if _, _, ok := request(topic); !ok && !maySubscribe(topic) {
+			return false
+		}
+	}
+	c := connOf(cl)
+	return c == nil || mayReceive(c.principal, topic)
+}
+
+func mayReceive(who Principal, topic string) bool {
+	return who == nil || may(who, ActionReceive, topic)
 }
 
 // OnSelectSubscribers takes shared subscriptions out that begin with a wildcard

@@ -21,12 +21,13 @@ const acceptPause = 100 * time.Millisecond
 // around the session, because a malformed packet can panic in mochi's parser
 // and would end the daemon.
 type listener struct {
-	id   string
-	net  net.Listener
-	auth []string
-	b    *Broker
-	log  *slog.Logger
-	done chan struct{} // closed by Close
+	id      string
+	address string // as configured
+	net     net.Listener
+	auth    []string
+	b       *Broker
+	log     *slog.Logger
+	done    chan struct{} // closed by Close
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
@@ -51,7 +52,7 @@ func (b *Broker) listen(id string, l Listener) (*listener, error) {
 		inner = tls.NewListener(inner, config)
 	}
 	return &listener{
-		id: id, net: inner, auth: l.auth(), b: b, log: b.log.With("listener", l.Address),
+		id: id, address: l.Address, net: inner, auth: l.auth(), b: b, log: b.log.With("listener", l.Address),
 		done: make(chan struct{}), conns: map[*conn]struct{}{},
 	}, nil
 }

@@ -41,7 +41,14 @@ func loopback() broker.Config {
 // MustRun runs a broker until the test ends. No client may be left then.
 func MustRun(tb testing.TB, cfg broker.Config, shadows broker.Shadows, ca broker.CA) *broker.Broker {
 	tb.Helper()
+	return mustRun(tb, cfg, shadows, ca, func(*broker.Broker) {})
+}
+
+// mustRun lets set change the broker before it listens.
+func mustRun(tb testing.TB, cfg broker.Config, shadows broker.Shadows, ca broker.CA, set func(*broker.Broker)) *broker.Broker {
+	tb.Helper()
 	b := broker.New(cfg, shadows, ca, shadowtest.Log(tb))
+	set(b)
 	if err := b.Listen(); err != nil {
 		tb.Fatal(err)
 	}

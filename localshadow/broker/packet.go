@@ -18,7 +18,8 @@ import (
 type wire struct {
 	id    uint16
 	qos   byte
-	known bool // a PUBREL for a message that we have
+	known bool   // a PUBREL for a message that we have
+	mute  []mute // of a SUBSCRIBE
 }
 
 // OnPacketRead sees every packet before mochi processes it. Rejecting one ends
@@ -64,12 +65,20 @@ func (h *hook) readPublish(cl *mqtt.Client, c *conn, pk packets.Packet) (packets
 		return pk, h.violation(cl, packets.ErrNotAuthorized, "publish to the reserved topic "+clip(topic))
 	case reserved(topic) && pk.FixedHeader.Retain:
 		return pk, h.violation(cl, packets.ErrNotAuthorized, "RETAIN on the reserved topic "+clip(topic))
+	case !mayPublishAs(c.principal, pk):
+		return pk, h.violation(cl, packets.ErrNotAuthorized, "publish to "+clip(topic)+", which its policies do not allow")
 	case pk.FixedHeader.Qos == 2 && c.exchanges.len() >= exchangeLimit(cl):
 		return pk, h.violation(cl, packets.ErrReceiveMaximum, "more messages of QoS 2 under way than allowed")
 	}
 	c.wire = wire{id: pk.PacketID, qos: pk.FixedHeader.Qos}
 	pk.FixedHeader.Qos, pk.FixedHeader.Dup, pk.PacketID = 0, false, 0
 	return pk, nil
+}
+
+// mayPublishAs asks the policies, as AWS IoT does (SHADOW 21).
+func mayPublishAs(who Principal, pk packets.Packet) bool {
+	return may(who, ActionPublish, pk.TopicName) &&
+		(!pk.FixedHeader.Retain || may(who, ActionRetainPublish, pk.TopicName))
 }
 
 func exchangeLimit(cl *mqtt.Client) int {
@@ -94,7 +103,12 @@ func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet
 		c.pace()
 	case packets.Connack:
 		c.held.release()
-	case packets.Puback, packets.Pubrec, packets.Suback, packets.Unsuback:
+	case packets.Suback:
+		pk.PacketID = c.wire.id
+		for _, m := range c.wire.mute {
+			pk.ReasonCodes[m.filter] = m.qos
+		}
+	case packets.Puback, packets.Pubrec, packets.Unsuback:
 		if pk.PacketID == 0 {
 			pk.PacketID = c.wire.id
 		}

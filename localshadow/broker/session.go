@@ -81,6 +81,7 @@ func (h *hook) OnSessionEstablish(cl *mqtt.Client, pk packets.Packet) {
 		c.exchanges = was.exchanges
 	}
 	h.b.forget(old)
+	h.b.withdraw(old, c.principal)
 	inOrder(old.State.Inflight)
 }
 
@@ -100,6 +101,15 @@ func (h *hook) OnQosPublish(cl *mqtt.Client, pk packets.Packet, _ int64, _ int) 
 	n := h.b.places.Add(1)
 	pk.Created = n/span<<16 | (lowest + n%span)
 	cl.State.Inflight.Set(pk)
+}
+
+// withdraw takes out what the client may not receive any more.
+func (b *Broker) withdraw(cl *mqtt.Client, who Principal) {
+	for _, pk := range cl.State.Inflight.GetAll(false) {
+		if pk.FixedHeader.Type == packets.Publish && !mayReceive(who, pk.TopicName) && cl.State.Inflight.Delete(pk.PacketID) {
+			atomic.AddInt64(&b.server.Info.Inflight, -1)
+		}
+	}
 }
 
 // inOrder numbers the messages that wait in a session, and may be there for the
