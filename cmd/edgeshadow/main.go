@@ -84,7 +84,7 @@ func command() *cobra.Command {
 		RunE:          group,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(runCommand(), checkCommand(), demoCommand(), statusCommand(), thingCommand(), shadowCommand(), syncCommand(), versionCommand())
+	root.AddCommand(runCommand(), checkCommand(), demoCommand(), statusCommand(), thingCommand(), shadowCommand(), syncCommand(), versionCommand(), manCommand())
 	misuse(root)
 	return root
 }
