@@ -28,13 +28,15 @@ var table = map[string][]string{
 	"localshadow/shadow": {},
 
 	"adapters":        {},
-	"adapters/modbus": {"adapters"},
+	"adapters/modbus": {"adapters", "adapters/port"},
+	"adapters/port":   {},
 
 	// A stand-in is a second opinion: it knows the wire, and of our packages
 	// at most those whose opposite it plays.
 	"test/cloudtest":  {},
 	"test/linktest":   {},
-	"test/modbustest": {},
+	"test/modbustest": {"test/ptytest"},
+	"test/ptytest":    {},
 	"test/shadowtest": {"localshadow", "localshadow/shadow"},
 	"test/bench":      {},
 }
@@ -47,7 +49,7 @@ var libraries = map[string][]string{
 	"github.com/dgraph-io/ristretto":      {"localshadow"}, // the caches of badger
 	"github.com/goburrow/modbus":          {"adapters/modbus"},
 	"github.com/goburrow/serial":          {"adapters/modbus"},
-	"github.com/tarm/serial":              {"adapters/serial"},
+	"github.com/tarm/serial":              {"adapters/port"},
 	"github.com/goccy/go-yaml":            {"config"},
 	"github.com/spf13/cobra":              {"cmd/edgeshadow"},
 	"github.com/prometheus/client_golang": {"cmd/console"},
