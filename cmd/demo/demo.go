@@ -8,6 +8,9 @@ import (
 	"io"
 	"maps"
 	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -40,7 +43,7 @@ func Run(ctx context.Context, out io.Writer, colour, once bool) error {
 
 	story, done := context.WithTimeout(ctx, patience)
 	t.heading("Starting")
-	if err = s.connect(story); err == nil {
+	if err = s.connect(story, ctx); err == nil {
 		err = s.play(story)
 	}
 	done()
@@ -58,12 +61,30 @@ func Run(ctx context.Context, out io.Writer, colour, once bool) error {
 // invite prints lines to paste into another terminal.
 func (s *site) invite() {
 	port, cloud := port(s.gatewayAddress), port(s.cloudAddress)
-	s.t.plain("\nIt stays up until Ctrl-C. In another terminal:")
-	s.t.plain("  mosquitto_sub -p %s -v -t '$aws/things/lamp/shadow/#'", port)
-	s.t.plain("  mosquitto_pub -p %s -t '$aws/things/lamp/shadow/update' -m '{\"state\":{\"desired\":{\"power\":\"on\"}}}'", cloud)
-	s.t.plain("  mosquitto_pub -p %s -t '$aws/things/boiler/shadow/update' -m '{\"state\":{\"desired\":{\"setpoint\":70}}}'", cloud)
-	s.t.plain("  EDGESHADOW_SOCKET=%s edgeshadow shadow watch boiler", s.socket("gateway"))
-	s.t.plain("  EDGESHADOW_SOCKET=%s edgeshadow sync status", s.socket("gateway"))
+	edgeshadow := "EDGESHADOW_SOCKET=" + s.socket("gateway") + " " + program()
+	s.t.plain("\nIt stays up until Ctrl-C. In another terminal, watch:")
+	s.t.plain("  mosquitto_sub -h 127.0.0.1 -p %s -v -t '$aws/things/lamp/shadow/#'", port)
+	s.t.plain("  %s shadow watch boiler", edgeshadow)
+	s.t.plain("be the application in the cloud:")
+	s.t.plain("  mosquitto_pub -h 127.0.0.1 -p %s -t '$aws/things/lamp/shadow/update' -m '{\"state\":{\"desired\":{\"power\":\"on\"}}}'", cloud)
+	s.t.plain("  mosquitto_pub -h 127.0.0.1 -p %s -t '$aws/things/boiler/shadow/update' -m '{\"state\":{\"desired\":{\"setpoint\":70}}}'", cloud)
+	s.t.plain("and ask the gateway why:")
+	s.t.plain("  %s status", edgeshadow)
+	s.t.plain("  %s sync log", edgeshadow)
+	s.t.plain("Its configuration: %s and %s", s.path("gateway", "edgeshadow.yaml"), s.path("gateway", "conf.d", "site.yaml"))
+}
+
+// program is how this program is called: by its name where a shell finds it
+// under it, by its path where it was built for this run.
+func program() string {
+	self, err := os.Executable()
+	if err != nil {
+		return "edgeshadow"
+	}
+	if found, err := exec.LookPath(filepath.Base(self)); err == nil && found == self {
+		return filepath.Base(self)
+	}
+	return self
 }
 
 // compare prints every shadow with its version on both sides and tells whether

@@ -17,24 +17,37 @@ const (
 	holdingTarget = 11 // set-point, 0.1 °C
 )
 
+// The boiler's physics. The water warms by the time that passed and not by steps
+// that were taken, so that a busy machine stretches nothing. It is warming
+// whenever the story cuts the uplink, and has passed what the application asks
+// for then: the burner goes out at once, and the end comes to rest by itself.
+const (
+	rise    = 2.0 // °C per second: a very strong burner
+	coldest = 18.0
+	first   = 60.0                   // °C, the set-point at the start
+	look    = 100 * time.Millisecond // between two looks at the water
+)
+
 // plc is a simulated boiler controller: a Modbus TCP server whose water warms
 // towards its set-point while the burner is on.
 type plc struct {
 	server *modbustest.Server
 
 	mu     sync.Mutex
-	water  float64 // °C
-	target float64 // °C
+	at     time.Time // of water
+	water  float64   // °C
+	target float64   // °C
 }
 
 // startPLC serves on a free loopback port.
 func startPLC(wrote func(celsius float64)) (*plc, error) {
-	p := &plc{server: modbustest.New(), water: 18, target: 40}
+	p := &plc{server: modbustest.New(), at: time.Now(), water: coldest, target: first}
 	p.server.OnWrite = func(r modbustest.Request) {
 		if r.Table != modbustest.Holding || r.Addr != holdingTarget || len(r.Values) == 0 {
 			return
 		}
 		celsius := float64(int16(r.Values[0])) / 10
+		p.warm(time.Now())
 		p.mu.Lock()
 		p.target = celsius
 		p.mu.Unlock()
@@ -47,25 +60,25 @@ func startPLC(wrote func(celsius float64)) (*plc, error) {
 
 // Run warms the water until ctx ends.
 func (p *plc) Run(ctx context.Context) error {
-	tick := time.NewTicker(200 * time.Millisecond)
+	tick := time.NewTicker(look)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return p.server.Close()
-		case <-tick.C:
-			p.step()
+		case now := <-tick.C:
+			p.warm(now)
+			p.show()
 		}
 	}
 }
 
-// step is a fifth of a second of a very strong burner.
-func (p *plc) step() {
-	const rise = 0.7
+// warm brings the water to what it is now. It does not cool: nobody waits for that.
+func (p *plc) warm(now time.Time) {
 	p.mu.Lock()
-	p.water = min(p.water+rise, max(p.water, p.target))
-	p.mu.Unlock()
-	p.show()
+	defer p.mu.Unlock()
+	gained := rise * max(0, now.Sub(p.at).Seconds())
+	p.water, p.at = min(p.water+gained, max(p.water, p.target)), now
 }
 
 // show puts the state of the boiler into its registers.

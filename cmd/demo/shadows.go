@@ -36,9 +36,9 @@ func (s *shadows) see(side string, versions map[string]int64, topic string, payl
 	}
 }
 
-// difference is what changed, for people: "reported.power off → on".
+// difference is what changed, for people: "reported power off → on".
 func difference(d documents) string {
-	var changes []string
+	var sections []string
 	for _, section := range []string{"desired", "reported"} {
 		was, is := map[string]json.RawMessage{}, map[string]json.RawMessage{}
 		if d.Previous != nil {
@@ -47,25 +47,25 @@ func difference(d documents) string {
 		_ = json.Unmarshal(d.Current.State[section], &is)
 		keys := slices.AppendSeq(slices.Collect(maps.Keys(was)), maps.Keys(is))
 		slices.Sort(keys)
+		var changes []string
 		for _, key := range slices.Compact(keys) {
 			old, new := string(was[key]), string(is[key])
 			switch {
 			case old == new:
 			case old == "":
-				changes = append(changes, section+"."+key+" "+new)
+				changes = append(changes, key+" "+new)
 			case new == "":
-				changes = append(changes, section+"."+key+" removed")
+				changes = append(changes, key+" removed")
 			default:
-				changes = append(changes, section+"."+key+" "+old+" → "+new)
+				changes = append(changes, key+" "+old+" → "+new)
 			}
 		}
+		if len(changes) > 0 {
+			sections = append(sections, section+" "+strings.Join(changes, ", "))
+		}
 	}
-	if len(changes) == 0 {
+	if len(sections) == 0 {
 		return "the same again"
 	}
-	const most = 3
-	if len(changes) > most {
-		changes = append(changes[:most-1], "…")
-	}
-	return strings.ReplaceAll(strings.Join(changes, ", "), `"`, "")
+	return strings.ReplaceAll(strings.Join(sections, "; "), `"`, "")
 }

@@ -8,9 +8,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"edgeshadow/bridge/upstream"
 	"edgeshadow/cmd/gateway"
 	"edgeshadow/config"
 	"edgeshadow/test/linktest"
@@ -61,7 +63,7 @@ things:
     unit: 1
     every: 500ms
     points:
-      water_temp: {at: "input:0", type: int16, scale: 0.1, unit: "°C", deadband: 4}
+      water_temp: {at: "input:0", type: int16, scale: 0.1, unit: "°C", deadband: 2}
       burner_on:  {at: "discrete:4"}
       setpoint:   {at: "holding:11", type: int16, scale: 0.1, unit: "°C", write: true, min: 5, max: 80}
 `
@@ -103,16 +105,16 @@ func open(ctx context.Context, t *timeline) (*site, error) {
 }
 
 // connect brings the MQTT clients up: the devices, the application, and two
-// that only watch.
-func (s *site) connect(ctx context.Context) error {
+// that only watch. They live as long as run does; the wait for them ends with ctx.
+func (s *site) connect(ctx, run context.Context) error {
 	documents := []string{"$aws/things/+/shadow/update/documents", "$aws/things/+/shadow/name/+/update/documents"}
 	s.watchHere = newClient(s.gatewayAddress, "demo-watch", documents, s.shadows.here)
 	s.watchThere = newClient(s.cloudAddress, "demo-watch", documents, s.shadows.there)
-	s.lamp = newLamp(ctx, s.gatewayAddress, s.t)
+	s.lamp = newLamp(run, s.gatewayAddress, s.t)
 	s.panel = newClient(s.gatewayAddress, "panel", nil, nil)
 	s.app = newClient(s.cloudAddress, "app", nil, nil)
 	for _, c := range []*client{s.watchHere, s.watchThere, s.lamp.client, s.panel, s.app} {
-		s.run.Go(func() error { return c.Run(ctx) })
+		s.run.Go(func() error { return c.Run(run) })
 		if err := c.connected(ctx); err != nil {
 			return err
 		}
@@ -126,6 +128,10 @@ func (s *site) path(parts ...string) string {
 
 // socket is where a side's API listens.
 func (s *site) socket(side string) string { return s.path(side, "api.sock") }
+
+// quick is how the demo's gateway comes back: the outage is short, and somebody
+// is watching.
+var quick = upstream.Backoff{Min: 200 * time.Millisecond, Max: time.Second, Stable: time.Second}
 
 // start writes a configuration, reads it as the daemon does, and runs a gateway.
 func (s *site) start(ctx context.Context, side string, files func(address string) map[string]string) (*gateway.Gateway, string, error) {
@@ -150,7 +156,9 @@ func (s *site) start(ctx context.Context, side string, files func(address string
 	if err != nil {
 		return nil, "", err
 	}
-	g, err := gateway.Open(cfg, s.socket(side), slog.New(slog.NewTextHandler(logFile, nil)))
+	g, err := gateway.Open(cfg, gateway.Options{
+		Socket: s.socket(side), Log: slog.New(slog.NewTextHandler(logFile, nil)), Backoff: quick,
+	})
 	if err != nil {
 		return nil, "", err
 	}

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -53,6 +54,10 @@ func beat(ctx context.Context) {
 func (s *site) outage(ctx context.Context) error {
 	t := s.t
 	t.heading("The uplink is cut")
+	before, err := s.here("boiler", "water_temp")
+	if err != nil {
+		return err
+	}
 	s.cable.Cut()
 	t.say("cable", "cut; devices go on as before")
 	beat(ctx)
@@ -66,20 +71,23 @@ func (s *site) outage(ctx context.Context) error {
 		return err
 	}
 	beat(ctx)
-	t.say("app", "in the cloud: desired.brightness 40, and the boiler to 60 °C")
+	t.say("app", "in the cloud: desired.brightness 40, the boiler to 20 °C")
 	if err := s.app.update(ctx, "lamp", map[string]any{"desired": map[string]any{"brightness": 40}}); err != nil {
 		return err
 	}
-	if err := s.app.update(ctx, "boiler", map[string]any{"desired": map[string]any{"setpoint": 60}}); err != nil {
+	if err := s.app.update(ctx, "boiler", map[string]any{"desired": map[string]any{"setpoint": lower}}); err != nil {
 		return err
 	}
 	beat(ctx)
 	t.say("plc", "goes on warming; the gateway goes on reading it")
 	return s.await(ctx, "the boiler warms during the outage", func() (bool, error) {
-		here, there, err := s.both("boiler")
-		return err == nil && here != nil && there != nil && here.Version > there.Version+1, err
+		now, err := s.here("boiler", "water_temp")
+		return !shadow.Equal(now, before), err
 	})
 }
+
+// lower is the set-point that the application asks for during the outage, °C.
+const lower = 20
 
 // heal brings the cable back and waits for the end.
 func (s *site) heal(ctx context.Context) error {
@@ -87,7 +95,7 @@ func (s *site) heal(ctx context.Context) error {
 	t.heading("The uplink is back")
 	s.cable.Heal()
 	t.say("cable", "back")
-	if err := s.reported(ctx, "boiler", "setpoint", "60"); err != nil {
+	if err := s.reported(ctx, "boiler", "setpoint", strconv.Itoa(lower)); err != nil {
 		return err
 	}
 	if err := s.reported(ctx, "lamp", "brightness", "40"); err != nil {
@@ -114,6 +122,16 @@ func absent(value string) string {
 		return "its removal"
 	}
 	return value
+}
+
+// here is what the gateway holds as a reported value; nil: nothing.
+func (s *site) here(thing, point string) (any, error) {
+	d, err := s.gateway.Service().Document(shadow.ID{Thing: thing})
+	if err != nil || d == nil {
+		return nil, err
+	}
+	v, _ := d.State.Reported.Get(point)
+	return v, nil
 }
 
 // reported waits until a value is reported in the cloud.

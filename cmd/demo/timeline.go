@@ -74,15 +74,36 @@ func (t *timeline) plain(format string, args ...any) {
 	fmt.Fprintf(t.out, format+"\n", args...)
 }
 
+// line prints one line, and what does not fit into it on more below.
 func (t *timeline) line(who, what, here, there string) {
-	if r := []rune(what); len(r) > whatWidth {
-		what = string(r[:whatWidth-1]) + "…"
+	lines := wrap(what)
+	pad := func(text string, width int) string {
+		return strings.Repeat(" ", max(0, width-utf8.RuneCountInString(text)))
 	}
-	pad := whatWidth - utf8.RuneCountInString(what)
 	fmt.Fprintf(t.out, "%s\n", strings.TrimRight(fmt.Sprintf("%6.1f  %s%s  %s%s %6s %6s",
-		time.Since(t.start).Seconds(),
-		t.paint(colours[who], who), strings.Repeat(" ", max(0, whoWidth-utf8.RuneCountInString(who))),
-		what, strings.Repeat(" ", pad), here, there), " "))
+		time.Since(t.start).Seconds(), t.paint(colours[who], who), pad(who, whoWidth),
+		lines[0], pad(lines[0], whatWidth), here, there), " "))
+	for _, more := range lines[1:] {
+		fmt.Fprintf(t.out, "%*s%s\n", 6+2+whoWidth+2+2, "", more)
+	}
+}
+
+// wrap breaks a text between words into lines of whatWidth at most. A word is
+// never cut.
+func wrap(text string) []string {
+	lines := []string{""}
+	for word := range strings.FieldsSeq(text) {
+		last := &lines[len(lines)-1]
+		switch {
+		case *last == "":
+			*last = word
+		case utf8.RuneCountInString(*last)+1+utf8.RuneCountInString(word) <= whatWidth:
+			*last += " " + word
+		default:
+			lines = append(lines, word)
+		}
+	}
+	return lines
 }
 
 // colours are ANSI attributes by actor.

@@ -23,7 +23,7 @@ func runCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		g, err := gateway.Open(cfg, gateway.DefaultSocket(), logger(c.ErrOrStderr()))
+		g, err := gateway.Open(cfg, gateway.Options{Socket: gateway.DefaultSocket(), Log: logger(c.ErrOrStderr())})
 		if err != nil {
 			return err
 		}

@@ -41,10 +41,17 @@ type Gateway struct {
 	console *console.Server
 }
 
+// Options are what a gateway's surroundings decide and its configuration does not.
+type Options struct {
+	Socket  string           // where the API listens; empty: nowhere
+	Log     *slog.Logger     // nil discards
+	Backoff upstream.Backoff // of the uplink; zero: the default
+}
+
 // Open opens the store and binds every address, so that a store that is locked
-// and an address in use are errors here. Socket is where the API listens; empty:
-// nowhere. A nil log discards.
-func Open(cfg *config.Config, socket string, log *slog.Logger) (_ *Gateway, err error) {
+// and an address in use are errors here.
+func Open(cfg *config.Config, o Options) (_ *Gateway, err error) {
+	log := o.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -83,6 +90,7 @@ func Open(cfg *config.Config, socket string, log *slog.Logger) (_ *Gateway, err 
 		}
 		g.uplink = &upstream.Client{
 			Config: *cfg.Cloud, ClientID: cfg.Gateway.Thing, Filters: bridge.Filters(), Handler: g.sync, Log: log,
+			Backoff: o.Backoff,
 		}
 		g.sync.Connect(g.uplink)
 		g.sync.Know(cfg.Gateway.Thing)
@@ -91,9 +99,9 @@ func Open(cfg *config.Config, socket string, log *slog.Logger) (_ *Gateway, err 
 		}
 		g.service.Observe(g.sync)
 	}
-	if socket != "" {
+	if o.Socket != "" {
 		c := console.New(g, log)
-		if err := c.Listen(socket); err != nil {
+		if err := c.Listen(o.Socket); err != nil {
 			// The gateway's work does not hang on its console.
 			log.Warn("no API: commands can't reach this gateway", "err", err, "hint", console.SocketHint)
 		} else {
