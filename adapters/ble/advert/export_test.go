@@ -1,0 +1,4 @@
+package advert
+
+// Open is AES-CCM for the vectors of its RFC.
+var Open = open
