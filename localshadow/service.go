@@ -100,7 +100,7 @@ func (s *Service) Handle(ctx context.Context, id shadow.ID, op string, payload [
 			return
 		default:
 			s.log.Warn("shadow request failed", "thing", id.Thing, "shadow", id.Name, "op", op, "err", err)
-			refused = internalFailure
+			refused = shadow.ErrInternal // the cause is in our log, not on the wire
 		}
 		if refused != nil {
 			s.publish(id, op+"/rejected", shadow.AppendRejected(nil, refused, r.token))
@@ -110,9 +110,6 @@ func (s *Service) Handle(ctx context.Context, id shadow.ID, op string, payload [
 		s.publish(id, op+"/accepted", body)
 	})
 }
-
-// internalFailure is E1's; the cause is in our log, not on the wire.
-var internalFailure = &shadow.Error{Code: 500, Message: "Internal service failure"}
 
 // Update merges a request document and returns the accepted message. A refusal
 // is a *shadow.Error. Subscribers see delta, documents and accepted (P5), but

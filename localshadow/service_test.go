@@ -329,3 +329,108 @@ func TestService_ClosedStore(t *testing.T) {
 		t.Errorf("update: %v", err)
 	}
 }
+
+// D8: after every accepted update the whole outstanding difference is told, or
+// nothing when there is none; a get or a delete tells none.
+func TestService_Delta(t *testing.T) {
+	b := open(t)
+	for _, r := range []struct{ name, op, payload, delta string }{
+		{"desired", "update", `{"state":{"desired":{"a":1,"b":2}}}`, `{"a":1,"b":2}`},
+		{"reported alone keeps a difference", "update", `{"state":{"reported":{"a":1}}}`, `{"b":2}`},
+		{"reported alone makes a difference", "update", `{"state":{"reported":{"a":5}}}`, `{"a":1,"b":2}`},
+		{"nothing at all", "update", `{"state":{}}`, `{"a":1,"b":2}`},
+		{"a desired key removed, another left", "update", `{"state":{"desired":{"b":null}}}`, `{"a":1}`},
+		{"get", "get", ``, ``},
+		{"the last desired key removed", "update", `{"state":{"desired":{"a":null}}}`, ``},
+		{"in step", "update", `{"state":{"desired":{"c":3},"reported":{"c":3}}}`, ``},
+		{"reported cleared: desired is back", "update", `{"state":{"reported":null}}`, `{"c":3}`},
+		{"delete", "delete", ``, ``},
+	} {
+		var got string
+		for _, m := range b.request(t, lamp, r.op, r.payload) {
+			if m.Topic == lamp.Topic("update/delta") {
+				var body struct{ State json.RawMessage }
+				if err := json.Unmarshal([]byte(m.Payload), &body); err != nil {
+					t.Fatal(err)
+				}
+				got += string(body.State)
+			}
+		}
+		if got != r.delta {
+			t.Errorf("%s: delta %q, want %q", r.name, got, r.delta)
+		}
+	}
+}
+
+// P1, P3, V2, V4: documents follow every accepted update, one that changes
+// nothing included, and show sections as a get does.
+func TestService_Documents(t *testing.T) {
+	b := open(t)
+	last := `null`
+	for i, r := range []struct{ payload, state, metadata string }{
+		{`{"state":{"reported":{"a":1}}}`, `{"reported":{"a":1}}`, `{"reported":{"a":{"timestamp":1000}}}`},
+		{`{"state":{"reported":{"a":1}}}`, `{"reported":{"a":1}}`, `{"reported":{"a":{"timestamp":1000}}}`},
+		{`{"state":{}}`, `{"reported":{"a":1}}`, `{"reported":{"a":{"timestamp":1000}}}`},
+		{`{"state":{"reported":{"a":null}}}`, `{}`, `{}`},
+		{`{"state":null}`, `{}`, `{}`},
+	} {
+		news := b.request(t, lamp, "update", r.payload)
+		current := fmt.Sprintf(`{"state":%s,"metadata":%s,"version":%d}`, r.state, r.metadata, i+1)
+		if want := message("update/documents", `{"previous":`+last+`,"current":`+current+`,"timestamp":1000}`); !slices.Contains(news, want) {
+			t.Errorf("%s: published %v, want %v", r.payload, news, want)
+		}
+		last = current
+	}
+}
+
+// N2: one classic shadow and any number of named ones. R9: of a thing that
+// nobody registered. L3: a gateway on the LAN refuses nobody for asking often.
+func TestService_AnyShadow(t *testing.T) {
+	b := open(t)
+	const n = 300
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			id := shadow.ID{Thing: "never-registered", Name: fmt.Sprintf("$n-%03d", i)}
+			if _, err := b.Update(t.Context(), id, fmt.Appendf(nil, `{"state":{"desired":{"n":%d}},"version":0}`, i)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	b.told = len(b.Recorder.Messages())
+	names, err := b.Names("never-registered", "", 0)
+	if err != nil || len(names) != n {
+		t.Errorf("%d shadows, %v, want %d", len(names), err, n)
+	}
+	want(t, b.request(t, shadow.ID{Thing: "never-registered"}, "get", ``), puback(),
+		shadowtest.Message{Topic: "$aws/things/never-registered/shadow/get/rejected", Payload: `{"code":404,"message":"No shadow exists with name: 'never-registered'"}`})
+}
+
+// N4: names are listed page by page, without the classic shadow and what was
+// deleted; of an unknown thing there are none.
+func TestService_NamesByPage(t *testing.T) {
+	b := open(t)
+	var all []string
+	for i := range 7 {
+		all = append(all, fmt.Sprint("s", i))
+		b.request(t, shadow.ID{Thing: "lamp", Name: all[i]}, "update", `{"state":{}}`)
+	}
+	b.request(t, lamp, "update", `{"state":{}}`)
+	b.request(t, shadow.ID{Thing: "lamp", Name: "s3"}, "delete", ``)
+	all = slices.Delete(all, 3, 4)
+	var got []string
+	for after := ""; ; after = got[len(got)-1] {
+		page, err := b.Names("lamp", after, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		got = append(got, page...)
+	}
+	if !slices.Equal(got, all) {
+		t.Errorf("listed %q, want %q", got, all)
+	}
+}

@@ -153,3 +153,20 @@ func TestBroker_Stats(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// P6: answers come at QoS 1 at most, at the subscription's when that is lower,
+// and are never retained.
+func TestBroker_QoSOfAnswers(t *testing.T) {
+	b, _ := MustServe(t)
+	for qos, header := range map[byte]byte{0: qos0, 1: qos1, 2: qos1} {
+		p, _ := mustOpen(t, b, v3, fmt.Sprint("q", qos), clean)
+		p.mustSubscribe(t, v3, 1, lamp+"/get/rejected", qos)
+		p.send(t, qos0, text(lamp+"/get"))
+		p.expectMessage(t, header, lamp+"/get/rejected")
+		p.send(t, disconnect)
+		p.expectClosed(t)
+	}
+	late, _ := mustOpen(t, b, v3, "late", clean)
+	late.mustSubscribe(t, v3, 1, lamp+"/get/rejected", 1)
+	late.expectNothing(t)
+}

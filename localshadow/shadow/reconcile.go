@@ -200,6 +200,10 @@ func recognise(base side, target *Object, cloud side) (*Object, *Object) {
 			keep(key, c)
 		case targetIs && cloudIs:
 			s, m := recognise(baseObject, targetObject.state, cloudObject)
+			if b.ok && baseObject.state == nil && s.Len() == 0 { // no leaf is ours: base stays what it was
+				keep(key, b)
+				return
+			}
 			keep(key, member{s, m, true})
 		default:
 			keep(key, b)

@@ -2,6 +2,7 @@ package shadow_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -33,6 +34,9 @@ func TestParseUpdate_Rejections(t *testing.T) {
 		{"C1 before Q1", `{"clientToken":5}`, `400 Invalid clientToken`},
 		{"L2 seven keys", `{"state":{"reported":{"1":{"2":{"3":{"4":{"5":{"6":{"7":1}}}}}}}}}`, `400 JSON contains too many levels of nesting; maximum is 6`},
 		{"L2 arrays count", `{"state":{"desired":{"1":[[[[[[1]]]]]]}}}`, `400 JSON contains too many levels of nesting; maximum is 6`},
+		{"order: Q1 before L2", `{"state":{"desired":1,"reported":{"1":{"2":{"3":{"4":{"5":{"6":{"7":1}}}}}}}}}`, `400 Desired node must be an object`},
+		{"order: L2 before M10", `{"state":{"desired":{"a":[null]},"reported":{"1":{"2":{"3":{"4":{"5":{"6":{"7":1}}}}}}}}}`, `400 JSON contains too many levels of nesting; maximum is 6`},
+		{"order: M10 before V5", `{"state":{"desired":{"a":[null]}},"version":"x"}`, `400 Payload contains invalid json`},
 		{"L2 bomb", `{"state":{"desired":` + strings.Repeat(`{"a":`, 5000) + `1` + strings.Repeat(`}`, 5002), `400 JSON contains too many levels of nesting; maximum is 6`},
 	} {
 		t.Run(row.rule, func(t *testing.T) {
@@ -114,12 +118,18 @@ func TestApply_Versions(t *testing.T) {
 			t.Errorf("V3: %v", err)
 		}
 	}
+	if _, err := shadow.Apply(d, d.Version, update(t, `{"state":{}}`), 1, lim); err != nil { // V4
+		t.Errorf("V4: %v", err)
+	}
 	again, err := shadow.Apply(nil, 5, update(t, `{"state":{"desired":{"a":1}}}`), 1, lim) // V7: 4 was deleted as 5
 	if err != nil || again.Version != 6 {
 		t.Errorf("V7: %+v, %v", again, err)
 	}
 	if _, err := shadow.Apply(nil, 5, update(t, `{"state":{},"version":4}`), 1, lim); rejection(t, err) != "409 Version conflict" { // V8
 		t.Errorf("V8: %v", err)
+	}
+	if _, err := shadow.Apply(nil, 0, update(t, `{"state":{},"version":1}`), 1, lim); rejection(t, err) != "409 Version conflict" { // V8
+		t.Errorf("V8 of a shadow that never was: %v", err)
 	}
 }
 
@@ -141,6 +151,17 @@ func TestApply_Size(t *testing.T) {
 	if got := rejection(t, err); got != "413 Json document too large.  Size is 8199, max allowed: 8192" {
 		t.Error(got)
 	}
+	var leaves []string // T6: their metadata alone is above the limit
+	for i := range 800 {
+		leaves = append(leaves, fmt.Sprintf(`"k%03d":1`, i))
+	}
+	many, err := shadow.Apply(nil, 0, update(t, ` { "state" : {"reported" : {`+strings.Join(leaves, ` , `)+`}}, "clientToken":"t"}`), 1, lim)
+	if err != nil {
+		t.Fatalf("T6: %v", err)
+	}
+	if n := len(shadow.AppendGet(nil, many, 1, nil)); n < 2*lim.Size {
+		t.Errorf("T6: with its metadata the document has only %d bytes", n)
+	}
 	big, err := shadow.Apply(nil, 0, update(t, pad(9000)), 1, shadow.Limits{Size: 10000, Depth: 6})
 	if err != nil {
 		t.Fatal(err)
@@ -150,5 +171,27 @@ func TestApply_Size(t *testing.T) {
 	}
 	if _, err := shadow.Apply(big, 1, update(t, `{"state":{"desired":{"b":1}}}`), 1, lim); err == nil {
 		t.Error("an oversize document grew")
+	}
+}
+
+// E1: the texts that clients match.
+func TestErrors(t *testing.T) {
+	for want, e := range map[string]*shadow.Error{
+		`{"code":400,"message":"Payload contains invalid json"}`:                                shadow.ErrInvalidJSON,
+		`{"code":400,"message":"Missing required node: state"}`:                                 shadow.ErrMissingState,
+		`{"code":400,"message":"State node must be an object"}`:                                 shadow.ErrStateObject,
+		`{"code":400,"message":"Desired node must be an object"}`:                               shadow.ErrDesiredObject,
+		`{"code":400,"message":"Reported node must be an object"}`:                              shadow.ErrReportedObject,
+		`{"code":400,"message":"Invalid version"}`:                                              shadow.ErrInvalidVersion,
+		`{"code":400,"message":"Invalid clientToken"}`:                                          shadow.ErrInvalidToken,
+		`{"code":409,"message":"Version conflict"}`:                                             shadow.ErrVersionConflict,
+		`{"code":415,"message":"Unsupported documented encoding; supported encoding is UTF-8"}`: shadow.ErrEncoding,
+		`{"code":429,"message":"Too many requests"}`:                                            shadow.ErrThrottled,
+		`{"code":500,"message":"Internal service failure"}`:                                     shadow.ErrInternal,
+		`{"code":404,"message":"No shadow exists with name: 'T~S'"}`:                            shadow.NotFound(shadow.ID{Thing: "T", Name: "S"}),
+	} {
+		if got := string(shadow.AppendRejected(nil, e, nil)); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
 	}
 }
