@@ -45,7 +45,7 @@ func (c *Conflict) UnmarshalYAML(unmarshal func(any) error) error {
 // Config is the section "sync" of the configuration.
 type Config struct {
 	Things    []string   `yaml:"things"`  // patterns; "!" takes out; the last that matches counts
-	Shadows   []string   `yaml:"shadows"` // the same for shadow names; the classic shadow's name is empty, which "*" matches
+	Shadows   []string   `yaml:"shadows"` // the same for shadow names; the classic shadow's is empty, which "*" matches. Each thing is asked for those named in full
 	Conflict  Conflict   `yaml:"conflict"`
 	Direction Direction  `yaml:"direction"`
 	Overrides []Override `yaml:"overrides"` // the first whose patterns match
@@ -160,6 +160,18 @@ func side(o Owner) shadow.Side {
 // syncs tells whether the patterns take a shadow in.
 func (c Config) syncs(id shadow.ID) bool {
 	return matches(c.Things, id.Thing) && matches(c.Shadows, id.Name)
+}
+
+// names are the shadows that a thing is asked for although nobody has heard of
+// them: the classic one, and each that is named without a wildcard.
+func (c Config) names() []string {
+	names := []string{""}
+	for _, p := range c.Shadows {
+		if !strings.ContainsAny(p, `!*?[\`) {
+			names = append(names, p)
+		}
+	}
+	return names
 }
 
 // matches asks the patterns in order; the last that matches counts.

@@ -83,7 +83,7 @@ func Open(cfg Config, store *localshadow.Store, service *localshadow.Service, lo
 		timed: map[*work]bool{}, ctx: context.Background(),
 	}
 	err := service.Records(func(id shadow.ID, _ []byte, _ bool) error {
-		r.known[id.Thing] = true
+		r.learn(id.Thing)
 		r.work(id)
 		return nil
 	})
@@ -101,12 +101,24 @@ func (r *Reconciler) Know(things ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, t := range things {
-		r.known[t] = true
-		if w := r.work(shadow.ID{Thing: t}); w != nil && w.lastOK.IsZero() {
+		r.learn(t)
+	}
+	r.poke()
+}
+
+// learn takes a thing in, with the shadows that it may have in the cloud alone:
+// the classic one, and those that the configuration names. The shadow protocol
+// lists nothing, so any other shows when it changes.
+func (r *Reconciler) learn(thing string) {
+	if r.known[thing] {
+		return
+	}
+	r.known[thing] = true
+	for _, name := range r.cfg.names() {
+		if w := r.work(shadow.ID{Thing: thing, Name: name}); w != nil {
 			r.enqueue(w, command)
 		}
 	}
-	r.poke()
 }
 
 // Changed takes a local change in; the shadow is looked at in the next turn.
@@ -214,7 +226,7 @@ func (r *Reconciler) takeChanges() {
 	r.pending = map[shadow.ID]bool{}
 	r.pendingMu.Unlock()
 	for id := range pending {
-		r.known[id.Thing] = true
+		r.learn(id.Thing)
 		if w := r.work(id); w != nil {
 			r.enqueue(w, changed)
 		}

@@ -64,7 +64,9 @@ func (w *world) start() {
 	w.store = shadowtest.MustOpenStoreAt(w.t, w.path)
 	w.service = shadowtest.NewService(w.t, w.store, nil)
 	var err error
-	if w.sync, err = bridge.Open(bridge.Default(), w.store, w.service, nil); err != nil {
+	cfg := bridge.Default()
+	cfg.Shadows = append(cfg.Shadows, "n") // else one that was made unseen stays unseen
+	if w.sync, err = bridge.Open(cfg, w.store, w.service, nil); err != nil {
 		w.t.Fatal(err)
 	}
 	w.link = cloudtest.Dial(w.cloud, w.sync)
@@ -267,7 +269,7 @@ func (w *world) settled() {
 			here = plain(d.State)
 		}
 		if !reflect.DeepEqual(here, there) {
-			w.t.Errorf("I1 %s: here %v, there %v at %d\nstatus %+v", id, here, there, number, status)
+			w.t.Errorf("I1 %s: here %v, there %v at %d, up %v\nstatus %+v", id, here, there, number, w.link.Up(), status)
 		}
 	}
 	for _, s := range status {

@@ -94,6 +94,21 @@ func (l *Link) Connect(kept bool) {
 // Cut takes the link down.
 func (l *Link) Cut() {
 	l.mu.Lock()
+	l.lost()
+}
+
+// lose takes the link down unless it is another one by now.
+func (l *Link) lose(epoch int) {
+	l.mu.Lock()
+	if l.epoch != epoch {
+		l.mu.Unlock()
+		return
+	}
+	l.lost()
+}
+
+// lost is called with the lock, which it gives back.
+func (l *Link) lost() {
 	was := l.up
 	l.up = false
 	l.epoch++
@@ -145,6 +160,7 @@ func (l *Link) Publish(_ context.Context, topic string, payload []byte) error {
 		return ErrDown
 	}
 	l.requests++
+	epoch := l.epoch
 	k := l.knobs
 	drop := asked(k.DropRequest, topic)
 	cut := asked(k.CutAfter, topic)
@@ -165,7 +181,7 @@ func (l *Link) Publish(_ context.Context, topic string, payload []byte) error {
 	}
 	l.cloud.request(prefix, op, payload)
 	if cut {
-		go l.Cut()
+		l.lose(epoch)
 	}
 	return nil
 }
@@ -231,4 +247,11 @@ func number(f func(string) int, topic string) int {
 		return 0
 	}
 	return f(topic)
+}
+
+// Up tells whether the link is up.
+func (l *Link) Up() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.up
 }
