@@ -44,8 +44,9 @@ var opening sync.Mutex
 // OpenStore opens the store in <cfg.Path>/store, or makes it. It gets by with
 // whatever a kill -9 or a power cut leaves behind. A damaged store is renamed
 // to store.bad-<n>, with one line in the log, and a fresh one is made. It
-// returns an ErrDiskFull below the disk space floor and an ErrInUse when
-// another process has the store. A nil log discards.
+// returns an ErrDiskFull below the disk space floor, an ErrInUse when another
+// process has the store, and a *NewerFormatError when a newer program wrote it.
+// A nil log discards.
 func OpenStore(cfg Config, log *slog.Logger) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -85,6 +86,9 @@ func (s *Store) open() (err error) {
 	}
 	// Before any byte is written, and before anything is taken for damage.
 	if err := checkSpace(s.path); err != nil {
+		return err
+	}
+	if err := s.adopt(); err != nil {
 		return err
 	}
 	mark := marker{path: filepath.Join(s.path, "opening")}
