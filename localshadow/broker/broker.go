@@ -20,6 +20,9 @@ type Broker struct {
 	// Access says who clients are and what they may do; nil: whoever shows what
 	// the listener wants may do everything. Set it before Listen.
 	Access Access
+	// Relay takes messages on ordinary topics further; nil: they stay here. Set
+	// it before Listen.
+	Relay Relay
 
 	shadows Shadows
 	ca      CA

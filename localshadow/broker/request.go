@@ -19,8 +19,8 @@ type Shadows interface {
 }
 
 // OnPublish gives a message its QoS back and hands shadow requests to the
-// service. mochi is told to ignore those, so that their PUBACK can wait for the
-// disk while the client goes on.
+// service, and what is relayed to the relay. mochi is told to ignore those, so
+// that their PUBACK can wait for the disk while the client goes on.
 func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	if cl.Net.Inline {
 		if who := pk.Connect.ClientIdentifier; who != "" { // see mirror
@@ -40,6 +40,9 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	}
 	pk.FixedHeader.Qos = w.qos
 	if !reserved(pk.TopicName) {
+		if h.relayed(cl, pk, w) {
+			return pk, packets.CodeSuccessIgnore
+		}
 		if w.qos == 2 {
 			c.exchanges.receive(w.id) // mochi sends the PUBREC next
 		}
@@ -49,9 +52,15 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 
 	h.mirror(cl, pk)
 	id, op, _ := request(pk.TopicName) // nothing else passed readPublish
-	exchanges := c.exchanges
 	// The payload is part of a buffer that mochi made for this packet alone.
-	h.b.shadows.Handle(h.b.ctx, id, op, pk.Payload, func() {
+	h.b.shadows.Handle(h.b.ctx, id, op, pk.Payload, later(cl, w))
+	return pk, packets.CodeSuccessIgnore
+}
+
+// later acknowledges a PUBLISH when it is called.
+func later(cl *mqtt.Client, w wire) func() {
+	exchanges := connOf(cl).exchanges
+	return func() {
 		switch w.qos {
 		case 1:
 			acknowledge(cl, packets.Puback, w.id)
@@ -62,8 +71,7 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 				acknowledge(cl, packets.Pubrec, w.id)
 			}
 		}
-	})
-	return pk, packets.CodeSuccessIgnore
+	}
 }
 
 // acknowledge answers a PUBLISH. A client that is gone repeats it.

@@ -173,6 +173,7 @@ func (h *hook) OnWillSent(cl *mqtt.Client, will packets.Packet) {
 	if will.Connect.WillProperties.WillDelayInterval == 0 {
 		connOf(cl).held.release()
 	}
+	h.b.relayWill(will)
 }
 
 // OnClientExpired takes the subscriptions along, which mochi leaves behind.
@@ -188,12 +189,14 @@ func (b *Broker) abandon(c *conn) {
 	cl.Stop(packets.ErrMalformedPacket)
 	c.held.release()
 	if will := cl.Properties.Will; atomic.CompareAndSwapUint32(&cl.Properties.Will.Flag, 1, 0) {
-		b.inject(packets.Packet{
+		pk := packets.Packet{
 			FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: will.Qos, Retain: will.Retain},
 			Connect:     packets.ConnectParams{ClientIdentifier: cl.ID},
 			Properties:  packets.Properties{User: will.User},
 			TopicName:   will.TopicName, Payload: will.Payload, PacketID: uint16(will.Qos),
-		})
+		}
+		b.inject(pk)
+		b.relayWill(pk)
 	}
 	c.held.take(b.turns.of(cl.ID))
 	ends := cl.Properties.Clean
