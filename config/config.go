@@ -27,6 +27,8 @@ type Config struct {
 type Gateway struct {
 	// Thing is the gateway's thing name, and its client id at the cloud.
 	Thing string `yaml:"thing"`
+	// Memory is what the daemon tries to stay below; 0: GOMEMLIMIT, or no bound.
+	Memory Size `yaml:"memory"`
 }
 
 // Default is the configuration of a gateway that nobody configured: one

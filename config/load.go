@@ -19,16 +19,22 @@ const DefaultPath = "/etc/edgeshadow/edgeshadow.yaml"
 // file that is missing is an error. The error of files that hold mistakes is
 // Faults, all of them.
 func Load(path string) (*Config, error) {
-	if path == "" {
-		return load(DefaultPath, true)
-	}
-	return load(path, false)
+	return load(path, path == "")
 }
 
 func load(path string, optional bool) (*Config, error) {
+	cfg, _, err := read(path, optional)
+	return cfg, err
+}
+
+// read is load, with the tree that the configuration was read from.
+func read(path string, optional bool) (*Config, *node, error) {
+	if path == "" {
+		path = DefaultPath
+	}
 	data, err := os.ReadFile(path)
 	if err != nil && !(optional && errors.Is(err, fs.ErrNotExist)) {
-		return nil, fmt.Errorf("read configuration: %w", err)
+		return nil, nil, fmt.Errorf("read configuration: %w", err)
 	}
 	r := newReport(path)
 	files, whole := readAll(path, data, r)
@@ -45,9 +51,9 @@ func load(path string, optional bool) (*Config, error) {
 		}
 	}
 	if err := r.err(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return cfg, nil
+	return cfg, root, nil
 }
 
 // readAll parses the main file and those of conf.d; whole says that none of

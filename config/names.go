@@ -46,11 +46,18 @@ func thingOf(host string) string {
 	return name
 }
 
-func (g Gateway) validate() []error {
+// leastMemory is what an idle gateway takes; below it the runtime would do
+// nothing but collect garbage.
+const leastMemory = 24 << 20
+
+func (g Gateway) validate() (errs []error) {
 	if !thingName.MatchString(g.Thing) {
-		return []error{FieldError{"gateway.thing", notThingName}}
+		errs = append(errs, FieldError{"gateway.thing", notThingName})
 	}
-	return nil
+	if g.Memory != 0 && g.Memory < leastMemory {
+		errs = append(errs, FieldError{"gateway.memory", fmt.Sprintf("%s; an idle gateway takes %s", g.Memory, Size(leastMemory))})
+	}
+	return errs
 }
 
 const notThingName = "a thing name has 1 to 128 letters, digits and : _ -"

@@ -57,6 +57,16 @@ func (c *Client) Decisions(ctx context.Context, id *shadow.ID) (d []bridge.Decis
 	return d, c.json(ctx, path, &d)
 }
 
+// Reload has the daemon read its configuration again.
+func (c *Client) Reload(ctx context.Context) (r Reloaded, err error) {
+	body, err := c.do(ctx, http.MethodPost, "/v1/reload", nil)
+	if err != nil {
+		return r, err
+	}
+	defer body.Close()
+	return r, json.NewDecoder(body).Decode(&r)
+}
+
 // Shadows lists a thing's shadows.
 func (c *Client) Shadows(ctx context.Context, thing string) (s []Shadow, err error) {
 	return s, c.json(ctx, "/v1/things/"+url.PathEscape(thing)+"/shadows", &s)

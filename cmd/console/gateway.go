@@ -20,6 +20,16 @@ type Gateway interface {
 	// SyncStatus and Decisions are empty without an uplink.
 	SyncStatus() ([]bridge.ShadowStatus, error)
 	Decisions(id *shadow.ID) ([]bridge.Decision, error)
+	// Reloaded reads the configuration again and applies it, or not.
+	Reloaded() Reloaded
+}
+
+// Reloaded is the outcome of a reload.
+type Reloaded struct {
+	Changes []string `json:"changes"`          // that were applied; none: nothing changed
+	Faults  []string `json:"faults,omitempty"` // of the configuration, each with its place
+	Error   string   `json:"error,omitempty"`  // why nothing was applied
+	Hint    string   `json:"hint,omitempty"`
 }
 
 // Shadows is the shadow service: *localshadow.Service.

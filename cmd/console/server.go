@@ -94,6 +94,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("DELETE /v1/things/{thing}/shadow", s.shadow(s.gateway.Shadows().Delete))
 	mux.HandleFunc("GET /v1/things/{thing}/shadows", s.names)
 	mux.HandleFunc("GET /v1/things/{thing}/watch", s.watch)
+	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, _ *http.Request) { respond(w, s.gateway.Reloaded(), nil) })
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.Handle("GET /metrics", metrics(s.gateway))
 	return mux

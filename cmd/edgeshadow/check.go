@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -18,15 +17,8 @@ func checkCommand() *cobra.Command {
 	path := configFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		cfg, err := config.Load(*path)
-		var faults config.Faults
-		if errors.As(err, &faults) {
-			for _, f := range faults {
-				fmt.Fprintln(c.OutOrStdout(), f)
-			}
-			return quietError{}
-		}
 		if err != nil {
-			return err
+			return faulty(c, err)
 		}
 		fmt.Fprintf(c.OutOrStdout(), "%s: good: %d listeners, %d buses, %d things\n",
 			*path, len(cfg.Broker.Listeners), len(cfg.Buses), len(cfg.Things))

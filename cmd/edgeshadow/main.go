@@ -65,6 +65,15 @@ type quietError struct{}
 
 func (quietError) Error() string { return "" }
 
+// hintedError has a cure.
+type hintedError struct {
+	error
+	hint string
+}
+
+func (e hintedError) Hint() string  { return e.hint }
+func (e hintedError) Unwrap() error { return e.error }
+
 // usageError is a wrong call.
 type usageError struct {
 	error
@@ -84,7 +93,19 @@ func command() *cobra.Command {
 		RunE:          group,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(runCommand(), checkCommand(), demoCommand(), statusCommand(), thingCommand(), shadowCommand(), syncCommand(), versionCommand(), manCommand())
+	root.AddCommand(
+		runCommand(),
+		checkCommand(),
+		demoCommand(),
+		statusCommand(),
+		thingCommand(),
+		shadowCommand(),
+		syncCommand(),
+		versionCommand(),
+		manCommand(),
+		configCommand(),
+		reloadCommand(),
+	)
 	misuse(root)
 	return root
 }

@@ -4,6 +4,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -19,11 +21,18 @@ func runCommand() *cobra.Command {
 	}
 	path := configFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		cfg, err := config.Load(*path)
+		// From here on a SIGHUP is no end.
+		hangup := make(chan os.Signal, 1)
+		signal.Notify(hangup, syscall.SIGHUP)
+		defer signal.Stop(hangup)
+		load := func() (*config.Config, error) { return config.Load(*path) }
+		cfg, err := load()
 		if err != nil {
 			return err
 		}
-		g, err := gateway.Open(cfg, gateway.Options{Socket: gateway.DefaultSocket(), Log: logger(c.ErrOrStderr())})
+		g, err := gateway.Open(cfg, gateway.Options{
+			Socket: gateway.DefaultSocket(), Log: logger(c.ErrOrStderr()), Load: load, Hangup: hangup,
+		})
 		if err != nil {
 			return err
 		}

@@ -3,8 +3,10 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"sync/atomic"
 
 	"edgeshadow/adapters"
+	"edgeshadow/config"
 	"edgeshadow/localshadow"
 	"edgeshadow/localshadow/shadow"
 )
@@ -22,12 +24,12 @@ func (s sink) Report(ctx context.Context, thing, name string, reported map[strin
 
 // actuator takes what is desired of wired things to the field.
 type actuator struct {
-	field  *adapters.Supervisor
-	things adapters.Things
+	field *adapters.Supervisor
+	cfg   *atomic.Pointer[config.Config]
 }
 
 func (a actuator) Changed(c localshadow.Change) {
-	if _, wired := a.things[c.ID.Thing]; !wired || c.ID.Name != "" {
+	if _, wired := a.cfg.Load().Things[c.ID.Thing]; !wired || c.ID.Name != "" {
 		return
 	}
 	was, is := desired(c.Prev), desired(c.Doc)
@@ -46,7 +48,7 @@ func desired(d *shadow.Document) *shadow.Object {
 // outstanding hands the field what is desired of its things: it keeps nothing
 // over a restart.
 func (g *Gateway) outstanding() error {
-	for name := range g.cfg.Things {
+	for name := range g.cfg.Load().Things {
 		d, err := g.service.Document(shadow.ID{Thing: name})
 		if err != nil {
 			return err

@@ -17,7 +17,7 @@ import (
 	"edgeshadow/test/linktest"
 )
 
-var cuts = flag.Int("cuts", 8, "how often TestGateway_CutAtRandom cuts the uplink")
+var cuts = flag.Int("cuts", 20, "how often TestGateway_CutAtRandom cuts the uplink")
 
 // leaf is a value that a side writes: 1, 2, 3 … with the side's name in front,
 // so that each write is told from every other.

@@ -18,7 +18,7 @@ func (g *Gateway) Status() (console.Status, error) {
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
 	s := console.Status{
-		Thing: g.cfg.Gateway.Thing, Boot: g.store.Boot(), Since: g.began, Uptime: time.Since(g.began).Round(time.Second).String(),
+		Thing: g.cfg.Load().Gateway.Thing, Boot: g.store.Boot(), Since: g.began, Uptime: time.Since(g.began).Round(time.Second).String(),
 		Clients: g.broker.Stats(), Store: g.store.Stats(), Buses: g.field.Stats(), MemoryBytes: mem.Sys,
 	}
 	for _, a := range g.Addrs() {
@@ -49,7 +49,7 @@ func (g *Gateway) Status() (console.Status, error) {
 // have shadows.
 func (g *Gateway) Things() ([]console.Thing, error) {
 	found := map[string]*console.Thing{}
-	for name, t := range g.cfg.Things {
+	for name, t := range g.cfg.Load().Things {
 		found[name] = &console.Thing{Name: name, Origin: "configured", Type: t.Type, Bus: t.Bus}
 	}
 	for _, st := range g.field.Things() {

@@ -1,0 +1,141 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"edgeshadow/cmd/console"
+	"edgeshadow/config"
+)
+
+// RestartError names what changed and can't while the gateway runs.
+type RestartError struct{ Paths []string }
+
+func (e *RestartError) Error() string {
+	return "needs a restart: " + strings.Join(e.Paths, ", ") + "; nothing was applied"
+}
+
+// Hint is the cure.
+func (e *RestartError) Hint() string { return "systemctl restart edgeshadow" }
+
+// part is what can take a new configuration while it runs.
+type part struct {
+	section string
+	// prepare does all that can fail. Then one of commit, which can't, and
+	// discard, which undoes what was prepared, is called.
+	prepare func(*config.Config) (commit, discard func(), err error)
+}
+
+// Reload reads the configuration again and applies what changed: all of it, or
+// on any error nothing. What did not change is not touched.
+func (g *Gateway) Reload() ([]config.Change, error) {
+	g.reloading.Lock()
+	defer g.reloading.Unlock()
+	_, _ = daemon.SdNotify(false, "RELOADING=1\n"+daemon.SdNotifyMonotonicUsec())
+	defer func() { _, _ = daemon.SdNotify(false, daemon.SdNotifyReady) }()
+	changes, err := g.reload()
+	switch {
+	case err != nil:
+		g.log.Error("configuration not reloaded; the last good one stays", "err", err)
+	case len(changes) == 0:
+		g.log.Info("configuration reloaded: nothing changed")
+	}
+	for _, c := range changes {
+		if err == nil {
+			g.log.Info("configuration reloaded", "change", c.String())
+		}
+	}
+	return changes, err
+}
+
+func (g *Gateway) reload() (changes []config.Change, err error) {
+	if g.options.Load == nil {
+		return nil, errors.New("reload: this gateway has no configuration file")
+	}
+	cfg, err := g.options.Load()
+	if err != nil {
+		return nil, err
+	}
+	changes = config.Diff(g.cfg.Load(), cfg)
+	parts, err := affected(changes, g.parts())
+	if err != nil {
+		return nil, err
+	}
+	var commits, discards []func()
+	for _, p := range parts {
+		commit, discard, err := p.prepare(cfg)
+		if err != nil {
+			for _, discard := range slices.Backward(discards) {
+				discard()
+			}
+			return nil, fmt.Errorf("%s: %w", p.section, err)
+		}
+		commits, discards = append(commits, commit), append(discards, discard)
+	}
+	g.cfg.Store(cfg)
+	for _, commit := range commits {
+		commit()
+	}
+	return changes, nil
+}
+
+// affected are the parts that the changes are for, in their order. A change that
+// is no part's needs a restart.
+func affected(changes []config.Change, parts []part) ([]part, error) {
+	sections := map[string]bool{}
+	var restart []string
+	for _, c := range changes {
+		sections[c.Section()] = true
+		if !slices.ContainsFunc(parts, func(p part) bool { return p.section == c.Section() }) {
+			restart = append(restart, c.Path)
+		}
+	}
+	if len(restart) > 0 {
+		return nil, &RestartError{restart}
+	}
+	return slices.DeleteFunc(parts, func(p part) bool { return !sections[p.section] }), nil
+}
+
+// parts are what can be reloaded, in the order in which they are.
+func (g *Gateway) parts() []part {
+	return []part{
+		{"gateway", g.prepareSelf},
+	}
+}
+
+// prepareSelf takes the bound of memory; another name is another gateway.
+func (g *Gateway) prepareSelf(cfg *config.Config) (commit, discard func(), err error) {
+	if cfg.Gateway.Thing != g.cfg.Load().Gateway.Thing {
+		return nil, nil, &RestartError{[]string{"gateway.thing"}}
+	}
+	return func() { limitMemory(cfg.Gateway.Memory) }, func() {}, nil
+}
+
+// Reloaded is Reload for the console.
+func (g *Gateway) Reloaded() console.Reloaded {
+	changes, err := g.Reload()
+	var out console.Reloaded
+	var faults config.Faults
+	var hinted interface{ Hint() string }
+	switch {
+	case errors.As(err, &faults):
+		for _, f := range faults {
+			out.Faults = append(out.Faults, f.Error())
+		}
+		out.Error = "the configuration is faulty; the last good one stays"
+	case err != nil:
+		out.Error = err.Error()
+		if errors.As(err, &hinted) {
+			out.Hint = hinted.Hint()
+		}
+	default:
+		for _, c := range changes {
+			out.Changes = append(out.Changes, c.String())
+		}
+	}
+	return out
+}

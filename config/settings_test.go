@@ -1,0 +1,96 @@
+package config_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"edgeshadow/config"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const before = `config_version: 1
+gateway: {thing: gw, memory: 64MiB}
+broker: {listeners: [{address: "127.0.0.1:1883"}, {address: ":8883", tls: auto}]}
+sync: {conflict: cloud}
+buses:
+  plc: {type: modbus-tcp, host: "10.0.0.20:502"}
+things:
+  boiler: {bus: plc, every: 1s, points: {a.b: {at: "discrete:1"}}}
+  spare: {type: lamp}
+`
+
+const after = `config_version: 1
+gateway: {thing: gw, memory: 1GiB}
+broker: {listeners: [{address: "127.0.0.1:1883"}]}
+sync: {conflict: cloud}
+buses:
+  plc: {type: modbus-tcp, host: "10.0.0.20:502"}
+things:
+  boiler: {bus: plc, every: 500ms, points: {a.b: {at: "discrete:1"}, c: {at: "discrete:2"}}}
+  lamp: {type: lamp}
+`
+
+// A difference is told by value, and a thing that is new or gone as a whole.
+func TestDiff(t *testing.T) {
+	var got []string
+	for _, c := range config.Diff(MustLoad(t, before), MustLoad(t, after)) {
+		got = append(got, c.String())
+	}
+	want := []string{
+		"broker.listeners[1].address: :8883 (gone)",
+		"broker.listeners[1].tls.auto: true (gone)",
+		"gateway.memory: 1GiB, was 64MiB",
+		"things.boiler.every: 500ms, was 1s",
+		"things.boiler.points.c.at: discrete:2 (new)",
+		"things.lamp: all of it (new)",
+		"things.spare: all of it (gone)",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+	if same := config.Diff(MustLoad(t, before), MustLoad(t, before)); len(same) > 0 {
+		t.Errorf("of the same file: %v", same)
+	}
+}
+
+// Each value tells where it was written, also one of a word that stands for
+// several.
+func TestShow(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "edgeshadow.yaml")
+	mustWrite(t, file, []byte(before))
+	settings, err := config.Show(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]config.Setting{}
+	for _, s := range settings {
+		got[s.Path] = s
+	}
+	for _, want := range []config.Setting{
+		{Path: "gateway.memory", Value: "64MiB", Origin: file + ":2:30"},
+		{Path: "sync.conflict.desired", Value: "cloud", Origin: file + ":4:18"},
+		{Path: "sync.direction", Value: "both", Origin: "default"},
+		{Path: "broker.listeners[1].tls.auto", Value: "true", Origin: file + ":3:75"},
+		{Path: "things.boiler.points.a.b.at", Value: "discrete:1", Origin: file + ":8:52"},
+	} {
+		if diff := cmp.Diff(want, got[want.Path]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", want.Path, diff)
+		}
+	}
+}
+
+func TestSize(t *testing.T) {
+	for text, want := range map[string]config.Size{"512KiB": 512 << 10, "64MiB": 64 << 20, "2 GiB": 2 << 30, "0MiB": 0} {
+		var got config.Size
+		if err := got.UnmarshalText([]byte(text)); err != nil || got != want {
+			t.Errorf("%s: got %d, %v; want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "64", "64MB", "-1MiB", "1.5GiB", "2000000GiB"} {
+		var got config.Size
+		if err := got.UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q: got %d, want an error", text, got)
+		}
+	}
+}
