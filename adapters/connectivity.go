@@ -14,6 +14,9 @@ const (
 	// qualityPause is the least time between two updates that tell of
 	// qualities only: a point that fails every second poll is no update per poll.
 	qualityPause = 10 * time.Second
+	// qualityHold is how long after any update that is done the first time:
+	// the points of a device that comes back do so one after the other.
+	qualityHold = time.Second
 	// seenEvery is how often last_seen moves while nothing else does.
 	seenEvery = 10 * time.Minute
 )
@@ -22,6 +25,7 @@ const (
 type told struct {
 	times   int // how often it was told since the start
 	at      time.Time
+	pausing time.Time // no update that tells of qualities only before
 	online  bool
 	since   time.Time
 	quality map[string]Quality
@@ -60,7 +64,7 @@ func (t *thing) tellAt(now time.Time) time.Time {
 		if t.told.times == 1 {
 			return now
 		}
-		return t.told.at.Add(qualityPause)
+		return latest(t.told.at.Add(qualityHold), t.told.pausing)
 	case t.online:
 		return t.told.at.Add(seenEvery)
 	}
@@ -74,7 +78,10 @@ func (t *thing) telling(now time.Time) (told, map[string]any) {
 	if !t.heard.IsZero() {
 		reported["last_seen"] = unix(t.heard)
 	}
-	next := told{times: t.told.times + 1, at: now, online: t.online, since: t.since}
+	next := told{times: t.told.times + 1, at: now, pausing: t.told.pausing, online: t.online, since: t.since}
+	if t.told.times > 1 && t.told.online == t.online {
+		next.pausing = now.Add(qualityPause)
+	}
 	if t.told.times == 0 {
 		reported["quality"], reported["refused"] = nil, nil
 		return next, reported

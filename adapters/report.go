@@ -112,6 +112,13 @@ func earliest(a, b time.Time) time.Time {
 	return a
 }
 
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
 // nest makes objects of dotted names: {"a.b": 1} is {"a": {"b": 1}}.
 func nest(values map[string]any) map[string]any {
 	out := make(map[string]any, len(values))

@@ -2,6 +2,7 @@ package modbus
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -40,16 +41,24 @@ func parseAddress(a adapters.Address) (table, uint16, error) {
 	if !ok {
 		return parseDocument(text)
 	}
-	for t, known := range tableNames {
-		if name == known {
-			addr, err := strconv.ParseUint(number, 10, 16)
-			if err != nil {
-				return 0, 0, fmt.Errorf("%q is no address: %s:0 to %s:65535", text, name, name)
-			}
-			return table(t), uint16(addr), nil
-		}
+	t, known := tableOf(name)
+	if !known {
+		return 0, 0, noTable(name)
 	}
-	return 0, 0, fmt.Errorf("no table %q; the tables are %s", name, strings.Join(tableNames[:], " "))
+	addr, err := strconv.ParseUint(number, 10, 16)
+	if err != nil {
+		return 0, 0, fmt.Errorf("%q is no address: %s:0 to %s:65535", text, name, name)
+	}
+	return t, uint16(addr), nil
+}
+
+func tableOf(name string) (table, bool) {
+	i := slices.Index(tableNames[:], name)
+	return table(max(i, 0)), i >= 0
+}
+
+func noTable(name string) error {
+	return fmt.Errorf("no table %q; the tables are %s", name, strings.Join(tableNames[:], " "))
 }
 
 // parseDocument reads a number as documents print it, 40012 or 400012.

@@ -8,7 +8,8 @@ import (
 
 const (
 	// tripAfter is how many requests in a row go unanswered before a unit is
-	// given up. One may be lost; the third would cost the others a timeout more.
+	// given up. One may be lost; the third would cost the others a timeout
+	// more. Of a unit that was never heard one is enough.
 	tripAfter = 2
 	// probeFirst and probeMost bound the pause between two probes of a unit
 	// that was given up; while no unit of the bus answers there is nobody to
@@ -18,16 +19,20 @@ const (
 	probeAlone = 5 * time.Second
 	// answersStable is how long a unit answers before the ramp starts anew.
 	answersStable = time.Minute
+	// probeShare is the part of a bus's time that probes may take while another
+	// unit answers: however long the timeout is and however many units are
+	// dead, the others keep the rest.
+	probeShare = 20
 )
 
 // breaker keeps a unit that does not answer from slowing the others.
 type breaker struct {
-	failures int // in a row
+	heard    bool // ever
+	failures int  // in a row
 	open     bool
 	probe    time.Time // when open: not before
 	closed   time.Time // when it was closed last
 	ramp     *backoff.ExponentialBackOff
-	pause    time.Duration // the last one of the ramp
 }
 
 func newBreaker() breaker {
@@ -42,7 +47,7 @@ func newBreaker() breaker {
 // answers. It reports whether the unit was given up now.
 func (b *breaker) fail(now time.Time, alone bool) bool {
 	b.failures++
-	if !b.open && b.failures < tripAfter {
+	if !b.open && b.heard && b.failures < tripAfter {
 		return false
 	}
 	tripped := !b.open
@@ -50,17 +55,17 @@ func (b *breaker) fail(now time.Time, alone bool) bool {
 		b.ramp.Reset()
 	}
 	b.open = true
-	b.pause = b.ramp.NextBackOff()
+	pause := b.ramp.NextBackOff()
 	if alone {
-		b.pause = min(b.pause, probeAlone)
+		pause = min(pause, probeAlone)
 	}
-	b.probe = now.Add(b.pause)
+	b.probe = now.Add(pause)
 	return tripped
 }
 
 // answer counts an answer and reports whether the unit is back with it.
 func (b *breaker) answer(now time.Time) bool {
-	b.failures = 0
+	b.heard, b.failures = true, 0
 	back := b.open
 	if back {
 		b.open, b.closed = false, now
@@ -76,11 +81,5 @@ func (b *breaker) retry(now time.Time) {
 	}
 }
 
-// due says whether a probe may be made, and urgent that it has waited so long
-// for a moment without polls that it goes before them.
-func (b *breaker) due(now time.Time) (due, urgent bool) {
-	if !b.open {
-		return false, false
-	}
-	return !now.Before(b.probe), !now.Before(b.probe.Add(b.pause))
-}
+// due says whether a probe may be made.
+func (b *breaker) due(now time.Time) bool { return b.open && !now.Before(b.probe) }

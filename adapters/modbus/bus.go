@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -24,34 +22,35 @@ const (
 
 // Bus is the driver of one bus: adapters.Driver.
 type Bus struct {
-	name   string
-	cfg    Config
-	log    *slog.Logger
-	units  []*unit // by unit id
-	points map[pointKey]*point
-	nudge  chan struct{} // capacity 1: there is a write
+	name  string
+	cfg   Config
+	log   *slog.Logger
+	nudge chan struct{} // capacity 1: there is something to do
 
 	// Run's own.
-	session *session
+	units   []*unit // by unit id
 	dialing *backoff.ExponentialBackOff
-	redial  time.Time // no attempt to connect before
-	last    time.Time // end of the request before
-	polls   []poll    // due and not done yet
+	redial  time.Time     // no attempt to connect before
+	last    time.Time     // end of the request before
+	timeout time.Duration // for the answer to the request that is next
+	polls   []poll        // due and not done yet
+	looks   []*write      // that are to be read back
+	probing time.Time     // no probe before, while a unit answers
+	tooled  bool          // what was done last was a tool's: one that asks again at once starves no poll
 
 	mu      sync.Mutex
 	running bool
+	ending  bool // Run is to end: what fails now is no news
+	link    link // nil: there is none; Run alone changes it
+	points  map[pointKey]*point
+	roster  *roster // what Run is to poll instead of what it polls; nil: nothing new
 	writes  []*write
+	jobs    []*job
 	stats   adapters.BusStats
 	load    load
 }
 
 type pointKey struct{ thing, path string }
-
-// poll is a planned request of a unit.
-type poll struct {
-	unit *unit
-	request
-}
 
 // New makes the driver of a bus for the things that are on it. A nil log
 // discards.
@@ -61,91 +60,83 @@ func New(name string, cfg Config, things adapters.Things, log *slog.Logger) *Bus
 	}
 	cfg = cfg.withDefaults()
 	b := &Bus{
-		name: name, cfg: cfg, log: log.With("bus", name), points: map[pointKey]*point{}, nudge: make(chan struct{}, 1),
+		name: name, cfg: cfg, timeout: cfg.Timeout, log: log.With("bus", name), nudge: make(chan struct{}, 1),
 		dialing: &backoff.ExponentialBackOff{InitialInterval: dialFirst, MaxInterval: dialMost, Multiplier: 2, RandomizationFactor: 0.3},
 	}
 	b.dialing.Reset()
-	units := map[byte]*unit{}
-	for _, thing := range slices.Sorted(maps.Keys(things)) {
-		t := things[thing]
-		if t.Bus != name {
-			continue
-		}
-		id := byte(t.UnitID())
-		if units[id] == nil {
-			units[id] = newUnit(id, b.send)
-		}
-		for _, p := range units[id].add(thing, t) {
-			b.points[pointKey{thing, p.path}] = p
-		}
-	}
-	for _, id := range slices.Sorted(maps.Keys(units)) {
-		b.units = append(b.units, units[id])
-	}
+	b.Poll(things)
 	return b
 }
 
 // Run owns the bus until ctx ends: one request at a time, writes first.
 func (b *Bus) Run(ctx context.Context, emit func(...adapters.Reading)) error {
 	b.mu.Lock()
-	b.running = true
+	b.running, b.ending = true, false
 	b.mu.Unlock()
 	defer b.stop()
+	defer context.AfterFunc(ctx, b.interrupt)()
+	b.warnUnstable()
 	for ctx.Err() == nil {
-		now := time.Now()
-		if w := b.nextWrite(); w != nil {
-			b.connect(ctx, now)
-			b.perform(w)
+		b.adopt()
+		if silence := time.Until(b.last.Add(b.cfg.silence())); silence > 0 {
+			sleep(ctx, silence) // what comes meanwhile is chosen from
 			continue
 		}
-		if len(b.polls) == 0 {
-			b.plan(now)
+		if !b.step(ctx, emit) {
+			b.rest(ctx)
 		}
-		if len(b.polls) > 0 {
-			next := b.polls[0]
-			b.polls = b.polls[1:]
-			b.connect(ctx, now)
-			b.read(next, emit)
-			continue
-		}
-		b.rest(ctx)
 	}
 	return nil
 }
 
-// plan fills the queue with what is due. Of a unit that was given up only its
-// probe is.
-func (b *Bus) plan(now time.Time) {
-	for _, u := range b.units {
-		requests, skipped := u.due(now)
-		if u.breaker.open {
-			if due, _ := u.breaker.due(now); due && len(u.points) > 0 {
-				b.polls = append(b.polls, poll{u, plan(u.points[:1], u.limits, u.holes)[0]})
-			}
-			continue
-		}
-		for _, r := range requests {
-			b.polls = append(b.polls, poll{u, r})
-		}
-		b.mu.Lock()
-		b.stats.Skipped += skipped
-		b.mu.Unlock()
+// step does what is first in order: a write, what a tool asks, the reading back
+// of a write, a poll, a probe. It says whether there was anything.
+func (b *Bus) step(ctx context.Context, emit func(...adapters.Reading)) bool {
+	now := time.Now()
+	if w := b.nextWrite(); w != nil {
+		b.connect(ctx, now)
+		b.perform(w)
+		return true
 	}
+	if w := b.nextLook(now); w != nil {
+		b.connect(ctx, now)
+		b.readBack(w)
+		return true
+	}
+	if len(b.polls) == 0 {
+		b.plan(now)
+	}
+	if j := b.nextJob(); j != nil {
+		b.tooled = true
+		b.connect(ctx, now)
+		b.answer(j)
+		return true
+	}
+	b.tooled = false
+	if p, ok := b.nextPoll(now); ok {
+		b.connect(ctx, now)
+		b.read(p, emit)
+		return true
+	}
+	return false
 }
 
-// rest waits for what is due next, or a write.
+// rest waits for what is due next, or for what is new.
 func (b *Bus) rest(ctx context.Context) {
-	var next time.Time
+	now := time.Now()
+	wait := time.Hour
 	for _, u := range b.units {
-		if n := u.next(); next.IsZero() || !n.IsZero() && n.Before(next) {
-			next = n
+		if next := u.next(); !next.IsZero() {
+			if u.breaker.open && next.Before(b.probing) && !b.alone(u) {
+				next = b.probing
+			}
+			wait = min(wait, next.Sub(now))
 		}
 	}
-	wait := time.Hour
-	if !next.IsZero() {
-		wait = time.Until(next)
+	for _, w := range b.looks {
+		wait = min(wait, w.at.Sub(now))
 	}
-	timer := time.NewTimer(wait)
+	timer := time.NewTimer(max(0, wait))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
@@ -154,28 +145,31 @@ func (b *Bus) rest(ctx context.Context) {
 	}
 }
 
-// connect makes a session when there is none and it is time to try.
+// connect makes a link when there is none and it is time to try.
 func (b *Bus) connect(ctx context.Context, now time.Time) {
-	if b.session != nil || now.Before(b.redial) {
+	if b.link != nil || now.Before(b.redial) {
 		return
 	}
-	s, err := dial(ctx, b.cfg.Host, b.cfg.Timeout)
+	l, err := b.cfg.open(ctx)
 	if err != nil {
 		b.redial = time.Now().Add(b.dialing.NextBackOff())
 		b.down(err)
 		return
 	}
-	b.session = s
 	for _, u := range b.units {
 		u.breaker.retry(now)
 	}
 	b.mu.Lock()
 	told := b.stats.Err
+	b.link = l
 	b.stats.Connected, b.stats.Err = true, ""
 	b.stats.Sessions++
 	b.mu.Unlock()
+	if ctx.Err() != nil {
+		l.interrupt() // Run's own interrupt may have come before there was a link
+	}
 	if told != "" {
-		b.log.Info("bus is back", "host", b.cfg.Host)
+		b.log.Info("bus is back", "address", b.cfg.Address())
 	}
 	if b.cfg.Settle > 0 {
 		sleep(ctx, b.cfg.Settle)
@@ -185,11 +179,11 @@ func (b *Bus) connect(ctx context.Context, now time.Time) {
 // down notes that the link is gone; it is told once.
 func (b *Bus) down(err error) {
 	b.mu.Lock()
-	told := b.stats.Err
+	told, ending := b.stats.Err, b.ending
 	b.stats.Connected, b.stats.Err = false, err.Error()
 	b.mu.Unlock()
-	if told == "" {
-		b.log.Warn("bus is down; it is tried again", "host", b.cfg.Host, "err", err)
+	if told == "" && !ending {
+		b.log.Warn("bus is down; it is tried again", "address", b.cfg.Address(), "err", err)
 	}
 }
 
@@ -197,47 +191,81 @@ var errDown = errors.New("not connected")
 
 // send is the transport of every unit's client.
 func (b *Bus) send(request []byte) ([]byte, error) {
-	if b.session == nil {
+	if b.link == nil {
 		return nil, errDown
 	}
-	if silence := time.Until(b.last.Add(b.cfg.Gap)); b.cfg.Gap > 0 && silence > 0 {
-		time.Sleep(silence) // a bus has nothing else to do: tens of milliseconds at most
+	if silence := time.Until(b.last.Add(b.cfg.silence())); silence > 0 {
+		time.Sleep(silence) // between the two requests of one step: tens of milliseconds
 	}
 	began := time.Now()
-	answer, err := b.session.exchange(request, b.cfg.Timeout)
+	answer, err := b.link.exchange(request, b.timeout)
 	b.last = time.Now()
 	b.mu.Lock()
 	b.stats.Requests++
-	b.stats.Discarded += b.session.discarded
-	b.session.discarded = 0
+	b.stats.Discarded += b.link.discarded()
 	b.load.add(began, b.last)
 	b.mu.Unlock()
-	if err == nil {
+	switch {
+	case err == nil:
 		b.dialing.Reset()
-	} else if !errors.Is(err, ErrTimeout) {
-		_ = b.session.Close() // it is of no more use
-		b.session = nil
+	case !errors.Is(err, ErrTimeout):
+		b.hangUp()
 		b.redial = time.Now().Add(b.dialing.NextBackOff())
 		b.down(err)
 	}
 	return answer, err
 }
 
-// stop ends the session, and the writes that nobody will perform.
-func (b *Bus) stop() {
-	if b.session != nil {
-		_ = b.session.Close()
-		b.session = nil
+// hangUp lets go of the link: a serial port that is held when its device is
+// gone makes it come back under another name.
+func (b *Bus) hangUp() {
+	b.mu.Lock()
+	l := b.link
+	b.link = nil
+	b.mu.Unlock()
+	if l != nil {
+		_ = l.Close() // it is of no more use
 	}
+}
+
+func (b *Bus) interrupt() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ending = true
+	if b.link != nil {
+		b.link.interrupt()
+	}
+}
+
+func (b *Bus) ends() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ending
+}
+
+// stop ends the link, and the work that nobody will do.
+func (b *Bus) stop() {
+	b.hangUp()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.running = false
 	b.stats.Connected = false
-	for _, w := range b.writes {
-		w.point.writing--
+	for _, w := range append(b.writes, b.looks...) {
+		w.point.touch(-1)
 		w.done <- outcome{err: errDown}
 	}
-	b.writes = nil
+	for _, j := range b.jobs {
+		j.done <- answer{err: errDown}
+	}
+	b.writes, b.looks, b.jobs = nil, nil, nil
+}
+
+// wake has Run look at what is new.
+func (b *Bus) wake() {
+	select {
+	case b.nudge <- struct{}{}:
+	default:
+	}
 }
 
 // sleep waits, or until ctx ends.

@@ -46,7 +46,13 @@ type client struct {
 	multiple bool
 }
 
-func newClient(unit byte, send transport) *client {
+// newClient is a client whose frames are those of a line, or of TCP.
+func newClient(unit byte, serial bool, send transport) *client {
+	if serial {
+		packager := modbus.NewRTUClientHandler("")
+		packager.SlaveId = unit
+		return &client{Client: modbus.NewClient2(packager, send)}
+	}
 	packager := modbus.NewTCPClientHandler("")
 	packager.SlaveId = unit
 	return &client{Client: modbus.NewClient2(packager, send)}
@@ -99,7 +105,7 @@ func (c *client) write(p *point, words []uint16) error {
 func (c *client) writeOne(p *point, word uint16) error {
 	var err error
 	if p.table == coil {
-		_, err = c.WriteSingleCoil(p.addr, word*coilOn)
+		_, err = c.WriteSingleCoil(p.addr, word&1*coilOn)
 	} else {
 		_, err = c.WriteSingleRegister(p.addr, word)
 	}
@@ -109,7 +115,11 @@ func (c *client) writeOne(p *point, word uint16) error {
 func (c *client) writeMany(p *point, words []uint16) error {
 	var err error
 	if p.table == coil {
-		_, err = c.WriteMultipleCoils(p.addr, 1, []byte{byte(words[0])})
+		data := make([]byte, (len(words)+7)/8)
+		for i, w := range words {
+			data[i/8] |= byte(w&1) << (i % 8)
+		}
+		_, err = c.WriteMultipleCoils(p.addr, uint16(len(words)), data)
 	} else {
 		var data []byte
 		for _, w := range words {

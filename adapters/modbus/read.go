@@ -2,6 +2,7 @@ package modbus
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"edgeshadow/adapters"
@@ -11,16 +12,26 @@ import (
 func (b *Bus) read(p poll, emit func(...adapters.Reading)) {
 	before := b.writesOf(p.points)
 	words, err := p.unit.client.read(p.request, nil)
-	now := time.Now()
-	b.account(p.unit, err, now)
-	if code, ok := exceptionCode(err); ok && code == illegalAddress && len(p.points) > 1 {
-		halves, between := p.split()
-		p.unit.holes = append(p.unit.holes, between)
-		b.polls = append([]poll{{p.unit, halves[0]}, {p.unit, halves[1]}}, b.polls...)
+	if err != nil && b.ends() {
 		return
 	}
+	now := time.Now()
+	lost := b.account(p.unit, err, now)
+	if code, ok := exceptionCode(err); ok && (code == illegalAddress || code == illegalValue) {
+		if len(p.points) > 1 {
+			halves, between := p.split()
+			p.unit.holes = append(p.unit.holes, between)
+			b.polls = append([]poll{{p.unit, halves[0], p.probe}, {p.unit, halves[1], p.probe}}, b.polls...)
+			return
+		}
+		p.unit.missing(p.points[0])
+	}
+	points := p.points
+	if lost {
+		points = p.unit.points // nothing more is asked of it: none of its points is good
+	}
 	var readings []adapters.Reading
-	for i, point := range p.points {
+	for i, point := range points {
 		if err != nil {
 			readings = append(readings, point.failed(quality(err), now))
 			continue
@@ -34,18 +45,23 @@ func (b *Bus) read(p poll, emit func(...adapters.Reading)) {
 	emit(readings...)
 }
 
-// account notes how a unit answered. A link that is down is no fault of a unit.
-func (b *Bus) account(u *unit, err error, now time.Time) {
+// account notes how a unit answered, and says whether it was given up now. A
+// link that is down is no fault of a unit.
+func (b *Bus) account(u *unit, err error, now time.Time) (lost bool) {
 	code, exception := exceptionCode(err)
 	silent := errors.Is(err, ErrTimeout) || exception && unreachable(code)
 	switch {
 	case silent:
-		if u.breaker.fail(now, b.alone(u)) {
+		if lost = u.breaker.fail(now, b.alone(u)); lost {
 			b.log.Warn("unit does not answer; it is probed now and then", "unit", u.id)
+		}
+		if u.breaker.open {
+			b.probing = now.Add((probeShare - 1) * b.timeout)
 		}
 	case err == nil || exception:
 		if u.breaker.answer(now) {
 			b.log.Info("unit answers again", "unit", u.id)
+			u.readAll()
 		}
 	}
 	b.mu.Lock()
@@ -58,14 +74,10 @@ func (b *Bus) account(u *unit, err error, now time.Time) {
 		b.stats.Errors++
 		u.errors++
 	}
+	return lost
 }
 
 // alone tells whether no unit but u could be slowed by probes of u.
 func (b *Bus) alone(u *unit) bool {
-	for _, other := range b.units {
-		if other != u && !other.breaker.open {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(b.units, func(other *unit) bool { return other != u && !other.breaker.open })
 }

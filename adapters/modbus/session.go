@@ -1,7 +1,6 @@
 package modbus
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -19,27 +18,20 @@ var ErrTimeout = errors.New("timeout")
 // which nothing is heard of anyone: then it is the link that is dead.
 const maxSilences = 3
 
-// session is one TCP connection. One goroutine uses it at a time; Close may be
-// called from any.
+// session is one connection of Modbus TCP: a link.
 type session struct {
 	conn        net.Conn
 	transaction uint16
 	buf         [2 * maxFrame]byte // received and not used yet
 	start, end  int
-	answered    bool // there was an answer
-	silences    int  // timeouts since anything was heard
-	discarded   uint64
+	silences    int // timeouts since anything was heard
+	discards    uint64
 }
 
-func dial(ctx context.Context, host string, timeout time.Duration) (*session, error) {
-	d := net.Dialer{Timeout: timeout}
-	conn, err := d.DialContext(ctx, "tcp", host)
-	if err != nil {
-		return nil, err
-	}
+func newSession(conn net.Conn) *session {
 	// A random first id: what a converter still has for the session before
 	// this one does not match.
-	return &session{conn: conn, transaction: uint16(rand.Uint32())}, nil
+	return &session{conn: conn, transaction: uint16(rand.Uint32())}
 }
 
 // exchange sends a request and returns the answer, which is valid until the
@@ -74,10 +66,9 @@ func (s *session) exchange(request []byte, timeout time.Duration) ([]byte, error
 			return nil, err
 		}
 		if late {
-			s.discarded++
+			s.discards++
 			continue
 		}
-		s.answered = true
 		copy(frame, id[:])
 		return frame, nil
 	}
@@ -101,5 +92,14 @@ func (s *session) next() ([]byte, error) {
 		}
 	}
 }
+
+// discarded is how many answers came too late since the last call.
+func (s *session) discarded() uint64 {
+	n := s.discards
+	s.discards = 0
+	return n
+}
+
+func (s *session) interrupt() { _ = s.conn.Close() }
 
 func (s *session) Close() error { return s.conn.Close() }

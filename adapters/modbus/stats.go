@@ -41,7 +41,7 @@ func (b *Bus) Stats() adapters.BusStats {
 	defer b.mu.Unlock()
 	b.load.roll(time.Now())
 	s := b.stats
-	s.Bus, s.Type, s.Address, s.Utilisation = b.name, b.cfg.Type, b.cfg.Host, b.load.last
+	s.Bus, s.Type, s.Address, s.Utilisation = b.name, b.cfg.Type, b.cfg.Address(), b.load.last
 	for _, u := range b.units {
 		state := "closed"
 		if u.open {

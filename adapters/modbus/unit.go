@@ -1,6 +1,7 @@
 package modbus
 
 import (
+	"slices"
 	"time"
 
 	"edgeshadow/adapters"
@@ -20,9 +21,9 @@ type unit struct {
 	open             bool // the breaker is
 }
 
-func newUnit(id byte, send transport) *unit {
+func newUnit(id byte, serial bool, send transport) *unit {
 	return &unit{
-		id: id, client: newClient(id, send), breaker: newBreaker(),
+		id: id, client: newClient(id, serial, send), breaker: newBreaker(),
 		limits: limits{gap: defaultMaxGap, registers: maxRegisters},
 	}
 }
@@ -66,16 +67,35 @@ func (u *unit) due(now time.Time) (requests []request, skipped uint64) {
 	return plan(points, u.limits, u.holes), skipped
 }
 
-// next is when the unit wants the bus again.
-func (u *unit) next() time.Time {
-	var next time.Time
+// readAll makes every point due: nothing that is known of the unit is fresh.
+func (u *unit) readAll() {
 	for _, p := range u.points {
-		if next.IsZero() || p.next.Before(next) {
+		p.next = time.Time{}
+	}
+}
+
+// missing notes that an address that a point needs does not exist, so that the
+// point spoils no request but its own, and forgets what was supposed while
+// looking for it.
+func (u *unit) missing(p *point) {
+	known := func(h hole) bool { return h == hole{p.table, int(p.addr), p.end(), false} }
+	if slices.ContainsFunc(u.holes, known) {
+		return
+	}
+	u.holes = slices.DeleteFunc(u.holes, func(h hole) bool { return h.suspect && h.table == p.table })
+	u.holes = append(u.holes, hole{p.table, int(p.addr), p.end(), false})
+}
+
+// next is when the unit wants the bus again; zero: never.
+func (u *unit) next() time.Time {
+	if u.breaker.open && len(u.points) > 0 {
+		return u.breaker.probe
+	}
+	var next time.Time
+	for i, p := range u.points {
+		if i == 0 || p.next.Before(next) {
 			next = p.next
 		}
-	}
-	if u.breaker.open && !next.IsZero() && u.breaker.probe.Before(next) {
-		return u.breaker.probe
 	}
 	return next
 }

@@ -3,15 +3,23 @@ package modbus
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"edgeshadow/adapters"
 )
 
+// lookAgain are the pauses between a write and each look at what came of it,
+// until the device holds what was written: a controller takes it over at the
+// end of its cycle.
+var lookAgain = []time.Duration{0, 100 * time.Millisecond, 500 * time.Millisecond}
+
 // write is a command in the queue.
 type write struct {
 	point   *point
 	command adapters.Command
+	looks   int          // how often it was read back
+	at      time.Time    // not before, when it is to be read back
 	done    chan outcome // capacity 1
 }
 
@@ -23,7 +31,7 @@ type outcome struct {
 // Fit is what a point would read after value was written: rounded to what its
 // registers hold.
 func (b *Bus) Fit(thing, path string, value any) (any, error) {
-	p := b.points[pointKey{thing, path}]
+	p := b.find(thing, path)
 	if p == nil {
 		return nil, fmt.Errorf("no point %s of %s", path, thing)
 	}
@@ -38,9 +46,15 @@ func (b *Bus) Fit(thing, path string, value any) (any, error) {
 	return fitted, nil
 }
 
+func (b *Bus) find(thing, path string) *point {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.points[pointKey{thing, path}]
+}
+
 // Write queues a command before everything else, and waits for it.
 func (b *Bus) Write(ctx context.Context, c adapters.Command) (adapters.Reading, error) {
-	p := b.points[pointKey{c.Thing, c.Path}]
+	p := b.find(c.Thing, c.Path)
 	if p == nil {
 		return adapters.Reading{}, fmt.Errorf("no point %s of %s", c.Path, c.Thing)
 	}
@@ -50,19 +64,26 @@ func (b *Bus) Write(ctx context.Context, c adapters.Command) (adapters.Reading, 
 		b.mu.Unlock()
 		return adapters.Reading{}, errDown
 	}
-	p.writing++
-	p.writes++
+	p.touch(1)
 	b.writes = append(b.writes, w)
 	b.mu.Unlock()
-	select {
-	case b.nudge <- struct{}{}:
-	default:
-	}
+	b.wake()
 	select {
 	case <-ctx.Done():
 		return adapters.Reading{}, ctx.Err()
 	case o := <-w.done:
 		return o.reading, o.err
+	}
+}
+
+// touch notes that a write of p begins or ends, for every point that lies where
+// p does. Bus.mu is held.
+func (p *point) touch(writing int) {
+	for _, o := range p.unit.points {
+		if o.table == p.table && o.end() > int(p.addr) && int(o.addr) < p.end() {
+			o.writing += writing
+			o.writes++
+		}
 	}
 }
 
@@ -77,40 +98,68 @@ func (b *Bus) nextWrite() *write {
 	return w
 }
 
-// perform writes and reads back: a delta closes on the device's word.
+// perform writes. What the device made of it is read when no write waits: a
+// delta closes on the device's word.
 func (b *Bus) perform(w *write) {
-	var o outcome
-	o.reading, o.err = b.writeAndRead(w)
-	if code, ok := exceptionCode(o.err); ok {
-		o.err = &adapters.RefusedError{
+	u := w.point.unit
+	if u.breaker.open && !u.breaker.due(time.Now()) {
+		b.finish(w, adapters.Reading{}, fmt.Errorf("unit %d: %w", u.id, ErrTimeout)) // it is no probe
+		return
+	}
+	if w.command.ReadFirst {
+		r, err := b.readPoint(w.point)
+		if err != nil || r.Quality.HasValue() && r.Value == w.command.Value {
+			b.finish(w, r, err)
+			return
+		}
+	}
+	words, err := w.point.codec.encode(w.command.Value)
+	if err != nil {
+		b.finish(w, adapters.Reading{}, &adapters.RefusedError{Reason: err.Error(), Lasting: true})
+		return
+	}
+	err = u.client.write(w.point, words)
+	b.account(u, err, time.Now())
+	if err != nil {
+		b.finish(w, adapters.Reading{}, err)
+		return
+	}
+	b.looks = append(b.looks, w)
+}
+
+// nextLook takes a write whose time it is to be read back.
+func (b *Bus) nextLook(now time.Time) *write {
+	i := slices.IndexFunc(b.looks, func(w *write) bool { return !now.Before(w.at) })
+	if i < 0 {
+		return nil
+	}
+	w := b.looks[i]
+	b.looks = slices.Delete(b.looks, i, i+1)
+	return w
+}
+
+func (b *Bus) readBack(w *write) {
+	r, err := b.readPoint(w.point)
+	if w.looks++; err == nil && r.Value != w.command.Value && w.looks < len(lookAgain) {
+		w.at = time.Now().Add(lookAgain[w.looks])
+		b.looks = append(b.looks, w)
+		return
+	}
+	b.finish(w, r, err)
+}
+
+// finish tells who waits for a write how it ended.
+func (b *Bus) finish(w *write, r adapters.Reading, err error) {
+	if code, ok := exceptionCode(err); ok && !unreachable(code) {
+		err = &adapters.RefusedError{
 			Reason:  exceptionText(code),
 			Lasting: code == illegalFunction || code == illegalAddress || code == illegalValue,
 		}
 	}
 	b.mu.Lock()
-	w.point.writing--
-	w.point.writes++
+	w.point.touch(-1)
 	b.mu.Unlock()
-	w.done <- o
-}
-
-func (b *Bus) writeAndRead(w *write) (adapters.Reading, error) {
-	if w.command.ReadFirst {
-		r, err := b.readPoint(w.point)
-		if err != nil || r.Quality.HasValue() && r.Value == w.command.Value {
-			return r, err
-		}
-	}
-	words, err := w.point.codec.encode(w.command.Value)
-	if err != nil {
-		return adapters.Reading{}, &adapters.RefusedError{Reason: err.Error(), Lasting: true}
-	}
-	err = w.point.unit.client.write(w.point, words)
-	b.account(w.point.unit, err, time.Now())
-	if err != nil {
-		return adapters.Reading{}, err
-	}
-	return b.readPoint(w.point)
+	w.done <- outcome{r, err}
 }
 
 // readPoint reads one point by itself.
@@ -135,7 +184,8 @@ func (b *Bus) writesOf(points []*point) []uint64 {
 	return out
 }
 
-// overtaken tells whether a write came between the begin of a poll and now.
+// overtaken tells whether a write came between the begin of a poll and now, or
+// is not read back yet.
 func (b *Bus) overtaken(p *point, before uint64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
