@@ -6,8 +6,6 @@ const notAvailable = "not available in this version"
 // version reads. They are refused and not skipped: who writes them counts on them.
 var unavailable = map[string]bool{
 	"access":            true,
-	"buses.*.line":      true, // of a serial line, with port
-	"buses.*.port":      true,
 	"relay":             true,
 	"things.*.ble":      true,
 	"things.*.serial":   true,
