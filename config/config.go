@@ -29,6 +29,9 @@ type Gateway struct {
 	Thing string `yaml:"thing"`
 	// Memory is what the daemon tries to stay below; 0: GOMEMLIMIT, or no bound.
 	Memory Size `yaml:"memory"`
+	// Metrics is where /metrics, /healthz and /readyz answer over plain HTTP,
+	// host:port; empty: only on the socket of the API.
+	Metrics string `yaml:"metrics"`
 }
 
 // Default is the configuration of a gateway that nobody configured: one

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"net"
 	"os"
 	"regexp"
 	"slices"
@@ -56,6 +57,13 @@ func (g Gateway) validate() (errs []error) {
 	}
 	if g.Memory != 0 && g.Memory < leastMemory {
 		errs = append(errs, FieldError{"gateway.memory", fmt.Sprintf("%s; an idle gateway takes %s", g.Memory, Size(leastMemory))})
+	}
+	if g.Metrics != "" {
+		if _, port, err := net.SplitHostPort(g.Metrics); err != nil {
+			errs = append(errs, FieldError{"gateway.metrics", fmt.Sprintf("%q is no host:port; want for example 127.0.0.1:9464", g.Metrics)})
+		} else if _, err := net.LookupPort("tcp", port); err != nil {
+			errs = append(errs, FieldError{"gateway.metrics", fmt.Sprintf("%q is no port", port)})
+		}
 	}
 	return errs
 }

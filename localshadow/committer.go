@@ -305,7 +305,11 @@ func (s *Store) write(g *group) error {
 	if err := txn.Commit(); err != nil {
 		return fmt.Errorf("commit %d operations: %w", len(g.ops), err)
 	}
-	s.counts.wrote(g, time.Since(begin))
+	took := time.Since(begin)
+	s.counts.wrote(g, took)
+	if s.Committed != nil {
+		s.Committed(took)
+	}
 	return nil
 }
 

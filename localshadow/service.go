@@ -39,6 +39,9 @@ type Service struct {
 	Limits shadow.Limits
 	// Now stamps documents and messages, and decides nothing; nil: time.Now.
 	Now func() time.Time
+	// Served is told how long each request took, from its arrival to its answer;
+	// nil: nobody is.
+	Served func(took time.Duration)
 
 	store     *Store
 	log       *slog.Logger
@@ -88,7 +91,7 @@ func (s *Service) publish(id shadow.ID, suffix string, payload []byte) {
 // acked, and is rejected as an internal failure. When ctx ends before there was
 // a place in the queue, nothing happens at all.
 func (s *Service) Handle(ctx context.Context, id shadow.ID, op string, payload []byte, acked func()) {
-	r := s.request(id, op, payload)
+	r, began := s.request(id, op, payload), time.Now()
 	s.store.Submit(ctx, r.run, func(err error) {
 		var refused *shadow.Error
 		switch {
@@ -104,11 +107,17 @@ func (s *Service) Handle(ctx context.Context, id shadow.ID, op string, payload [
 		}
 		if refused != nil {
 			s.publish(id, op+"/rejected", shadow.AppendRejected(nil, refused, r.token))
-			return
+		} else {
+			s.publish(id, op+"/accepted", s.tell(r))
 		}
-		body := s.tell(r)
-		s.publish(id, op+"/accepted", body)
+		s.served(began)
 	})
+}
+
+func (s *Service) served(began time.Time) {
+	if s.Served != nil {
+		s.Served(time.Since(began))
+	}
 }
 
 // Update merges a request document and returns the accepted message. A refusal
@@ -131,10 +140,11 @@ func (s *Service) Delete(ctx context.Context, id shadow.ID, payload []byte) ([]b
 
 // do is Handle for callers that wait and are told of a refusal alone.
 func (s *Service) do(ctx context.Context, id shadow.ID, op string, payload []byte) (body []byte, err error) {
-	r := s.request(id, op, payload)
+	r, began := s.request(id, op, payload), time.Now()
 	told := make(chan struct{})
 	s.store.Submit(ctx, r.run, func(outcome error) {
 		defer close(told)
+		defer s.served(began)
 		if err = outcome; err != nil {
 			return
 		}

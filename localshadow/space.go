@@ -11,6 +11,15 @@ import (
 // memtable and table beside a compaction fit in here: 2*(2*4+8) MiB, and slack.
 const minFree = 64 << 20
 
+// Space is what the file system of the store has left, and what a write needs.
+type Space struct{ Free, Need uint64 } // bytes; Free is 0 when it can't be told
+
+// Space asks the file system.
+func (s *Store) Space() Space {
+	free, _ := freeSpace(s.path) // told as 0
+	return Space{Free: free, Need: minFree}
+}
+
 // DiskFullError says that the store does not write, or open, for lack of space.
 // Reading goes on, and so does writing as soon as there is space again.
 type DiskFullError struct {

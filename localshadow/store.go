@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 )
@@ -26,6 +27,10 @@ const (
 
 // Store is one database and its committer. The zero value is of no use: OpenStore.
 type Store struct {
+	// Committed is told how long each commit took, fsync included; nil: nobody
+	// is. Set it before the first operation.
+	Committed func(took time.Duration)
+
 	path       string // of the configuration
 	dir        string // of the database
 	durability Durability

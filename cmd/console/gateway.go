@@ -22,6 +22,9 @@ type Gateway interface {
 	Decisions(id *shadow.ID) ([]bridge.Decision, error)
 	// Reloaded reads the configuration again and applies it, or not.
 	Reloaded() Reloaded
+	// Ready is nil while the gateway does its work, else why it does not.
+	Ready() error
+	Timings() *Timings
 }
 
 // Reloaded is the outcome of a reload.
@@ -56,7 +59,23 @@ type Status struct {
 	Buses       []adapters.BusStats    `json:"buses"`
 	Clients     broker.Stats           `json:"clients"`
 	Store       localshadow.StoreStats `json:"store"`
-	MemoryBytes uint64                 `json:"memory_bytes"` // obtained from the system
+	Held        Held                   `json:"held"`
+	Traffic     *Traffic               `json:"traffic"`      // null: no uplink
+	MemoryBytes uint64                 `json:"memory_bytes"` // resident
+	MemoryLimit int64                  `json:"memory_limit,omitempty"`
+}
+
+// Held are readings that wait because the disk is almost full.
+type Held struct {
+	Why   string `json:"why,omitempty"` // while it lasts
+	Count uint64 `json:"count"`         // of attempts, since the start
+}
+
+// Traffic is what the uplink carries, in bytes of MQTT, without TLS and TCP.
+type Traffic struct {
+	UpDay   int64  `json:"up_day"` // in the last 24 hours, or since the start
+	DownDay int64  `json:"down_day"`
+	Month   *int64 `json:"month"` // what 30 such days come to; null in the first hour
 }
 
 // Thing is a device as the gateway knows it.

@@ -13,6 +13,7 @@ import (
 func metrics(g Gateway) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collector{g})
+	registry.MustRegister(g.Timings().collectors()...)
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
 }
 
@@ -41,19 +42,29 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		put(prometheus.CounterValue, name, help, v, labels...)
 	}
 
-	gauge("memory_bytes", "Memory obtained from the system.", float64(s.MemoryBytes))
+	gauge("memory_bytes", "Resident memory.", float64(s.MemoryBytes))
+	counter("starts_total", "Starts of the gateway with this store.", float64(s.Boot))
+	gauge("start_time_seconds", "When the gateway started, Unix time.", float64(s.Since.Unix()))
 	gauge("broker_clients", "Connected clients.", float64(s.Clients.Clients))
 	counter("broker_messages_received_total", "Messages received from clients.", float64(s.Clients.Received))
 	counter("broker_messages_sent_total", "Messages sent to clients.", float64(s.Clients.Sent))
 	counter("broker_messages_dropped_total", "Messages that a client's full queue did not take.", float64(s.Clients.Dropped))
+	counter("broker_received_bytes_total", "Bytes received from clients.", float64(s.Clients.BytesReceived))
+	counter("broker_sent_bytes_total", "Bytes sent to clients.", float64(s.Clients.BytesSent))
 	counter("broker_connections_refused_total", "Connections refused.", float64(s.Clients.Refused))
-	if s.Uplink != nil {
-		up := 0.0
-		if s.Uplink.State == upstream.Up {
-			up = 1
-		}
-		gauge("uplink_up", "1 while the uplink is up.", up)
-		counter("uplink_connects_total", "Connections made.", float64(s.Uplink.Connects))
+	gauge("store_size_bytes", "Size of the store's files.", float64(s.Store.Size))
+	gauge("store_disk_free_bytes", "Free space of the store's file system.", float64(s.Store.DiskFree))
+	gauge("store_disk_full", "1 while writes are refused for lack of space.", one(s.Store.DiskFull))
+	gauge("store_queue", "Operations that wait for the store.", float64(s.Store.Queue))
+	counter("store_operations_total", "Operations committed.", float64(s.Store.Operations))
+	counter("readings_held_total", "Attempts to store readings while the disk was almost full.", float64(s.Held.Count))
+	if u := s.Uplink; u != nil {
+		gauge("uplink_up", "1 while the uplink is up.", one(u.State == upstream.Up))
+		counter("uplink_connects_total", "Connections made.", float64(u.Connects))
+		counter("uplink_received_bytes_total", "Bytes of MQTT received from the cloud.", float64(u.BytesIn))
+		counter("uplink_sent_bytes_total", "Bytes of MQTT sent to the cloud.", float64(u.BytesOut))
+		counter("uplink_messages_received_total", "Messages received from the cloud.", float64(u.MessagesIn))
+		counter("uplink_messages_sent_total", "Messages that the cloud acknowledged.", float64(u.MessagesOut))
 	}
 	if s.Sync != nil {
 		gauge("sync_shadows", "Shadows that are synced.", float64(s.Sync.Shadows))
@@ -64,17 +75,22 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	}
 	for _, t := range s.Things {
 		if t.Online != nil {
-			online := 0.0
-			if *t.Online {
-				online = 1
-			}
-			gauge("thing_online", "1 while a wired thing answers.", online, "thing", t.Name)
+			gauge("thing_online", "1 while a wired thing answers.", one(*t.Online), "thing", t.Name)
+			gauge("thing_points_not_good", "Points of a thing whose last reading was not good.", float64(len(t.Quality)), "thing", t.Name)
 		}
 	}
 	for _, b := range s.Buses {
-		gauge("bus_utilisation", "Part of the last seconds that the bus was busy.", b.Utilisation, "bus", b.Bus)
+		gauge("bus_connected", "1 while the bus is connected.", one(b.Connected), "bus", b.Bus)
+		gauge("bus_utilisation_ratio", "Part of the last seconds that the bus was busy.", b.Utilisation, "bus", b.Bus)
 		counter("bus_requests_total", "Requests sent.", float64(b.Requests), "bus", b.Bus)
 		counter("bus_errors_total", "Requests without an answer of the device.", float64(b.Errors), "bus", b.Bus)
 		counter("bus_exceptions_total", "Answers that were an exception.", float64(b.Exceptions), "bus", b.Bus)
 	}
+}
+
+func one(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
 }

@@ -69,18 +69,7 @@ func (s *Server) Close() error {
 
 // Run serves until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
-	server := &http.Server{
-		Handler:           s.routes(),
-		ReadHeaderTimeout: 10 * time.Second,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
-	defer stop()
-	if err := server.Serve(s.listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("console: %w", err)
-	}
-	return nil
+	return serve(ctx, s.listener, s.routes(), s.log)
 }
 
 func (s *Server) routes() http.Handler {
@@ -95,8 +84,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /v1/things/{thing}/shadows", s.names)
 	mux.HandleFunc("GET /v1/things/{thing}/watch", s.watch)
 	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, _ *http.Request) { respond(w, s.gateway.Reloaded(), nil) })
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
-	mux.Handle("GET /metrics", metrics(s.gateway))
+	s.health(mux)
 	return mux
 }
 

@@ -33,24 +33,13 @@ func printStatus(w io.Writer, s console.Status) error {
 	fmt.Fprintf(w, "listen   %s\n", strings.Join(s.Listeners, ", "))
 	fmt.Fprintf(w, "clients  %d connected, %d messages in, %d out, %d dropped, %d refused\n",
 		s.Clients.Clients, s.Clients.Received, s.Clients.Sent, s.Clients.Dropped, s.Clients.Refused)
-	switch u := s.Uplink; {
-	case u == nil:
-		fmt.Fprintln(w, "uplink   none configured")
-	default:
-		fmt.Fprintf(w, "uplink   %s since %s", u.State, u.Since.Local().Format(time.DateTime))
-		if u.Why != "" {
-			fmt.Fprintf(w, ": %s (%d failures)", u.Why, u.Failures)
-		}
-		fmt.Fprintln(w)
-		if u.Hint != "" {
-			fmt.Fprintf(w, "         hint: %s\n", u.Hint)
-		}
+	printUplink(w, s)
+	printStore(w, s)
+	fmt.Fprintf(w, "memory   %s", bytesText(int64(s.MemoryBytes)))
+	if s.MemoryLimit > 0 {
+		fmt.Fprintf(w, ", tries to stay below %s", bytesText(s.MemoryLimit))
 	}
-	if y := s.Sync; y != nil {
-		fmt.Fprintf(w, "sync     %d shadows, %d not in sync, %d conflicts; %d gets, %d pushes\n",
-			y.Shadows, len(s.Unsynced), y.Conflicts, y.Gets, y.Pushes)
-	}
-	fmt.Fprintf(w, "memory   %.1f MiB\n", float64(s.MemoryBytes)/(1<<20))
+	fmt.Fprintln(w)
 	for _, b := range s.Buses {
 		state := "connected"
 		if !b.Connected {
@@ -74,4 +63,78 @@ func printStatus(w io.Writer, s console.Status) error {
 		return table(w, syncRows(s.Unsynced)...)
 	}
 	return nil
+}
+
+// printUplink tells how the uplink is, since when and why, what it costs, and
+// how the shadows stand.
+func printUplink(w io.Writer, s console.Status) {
+	u := s.Uplink
+	if u == nil {
+		fmt.Fprintln(w, "uplink   none configured")
+		return
+	}
+	fmt.Fprintf(w, "uplink   %s since %s", u.State, u.Since.Local().Format(time.DateTime))
+	if u.Why != "" {
+		fmt.Fprintf(w, ": %s (%d failures)", u.Why, u.Failures)
+	}
+	fmt.Fprintln(w)
+	if u.Hint != "" {
+		fmt.Fprintf(w, "         hint: %s\n", u.Hint)
+	}
+	if t := s.Traffic; t != nil {
+		fmt.Fprintf(w, "traffic  %s up, %s down in the last day", bytesText(t.UpDay), bytesText(t.DownDay))
+		if t.Month != nil {
+			fmt.Fprintf(w, "; a month of such days: %s", bytesText(*t.Month))
+		}
+		fmt.Fprintln(w)
+	}
+	if y := s.Sync; y != nil {
+		dirty, held := 0, 0
+		for _, sh := range s.Unsynced {
+			switch sh.State {
+			case "forbidden", "oversize", "rejected":
+				held++
+			default:
+				dirty++
+			}
+		}
+		fmt.Fprintf(w, "sync     %d shadows: %d dirty, %d held; %d conflicts, %d gets, %d pushes\n",
+			y.Shadows, dirty, held, y.Conflicts, y.Gets, y.Pushes)
+	}
+}
+
+// printStore tells of the store, its disk, and what is wrong with either.
+func printStore(w io.Writer, s console.Status) {
+	st := s.Store
+	fmt.Fprintf(w, "store    %s, durability %s, %s; disk %s free", st.Path, st.Durability, bytesText(st.Size), bytesText(int64(st.DiskFree)))
+	if st.Commits > 0 {
+		fmt.Fprintf(w, "; %d commits of %v", st.Commits, (st.CommitTime / time.Duration(st.Commits)).Round(10*time.Microsecond))
+	}
+	fmt.Fprintln(w)
+	switch {
+	case st.Error != "":
+		fmt.Fprintf(w, "         FAILED: %s\n", st.Error)
+	case st.DiskFull:
+		fmt.Fprintf(w, "         DISK FULL: writes are refused below %s free\n", bytesText(int64(st.DiskNeed)))
+	case s.Held.Why != "":
+		fmt.Fprintf(w, "         %s\n", s.Held.Why)
+	}
+	if st.Quarantined != "" {
+		fmt.Fprintf(w, "         it was damaged (%s), is set aside as %s, and began empty\n", st.Reason, st.Quarantined)
+	} else if len(st.SetAside) > 0 {
+		fmt.Fprintf(w, "         set aside earlier: %s\n", strings.Join(st.SetAside, ", "))
+	}
+}
+
+// bytesText is a number of bytes for people.
+func bytesText(n int64) string {
+	const unit = 1024
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, names := float64(n)/unit, "KMGT"
+	for value >= unit && len(names) > 1 {
+		value, names = value/unit, names[1:]
+	}
+	return fmt.Sprintf("%.1f %ciB", value, names[0])
 }

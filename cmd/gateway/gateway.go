@@ -40,6 +40,13 @@ type Gateway struct {
 	sync      *bridge.Reconciler // nil without an uplink
 	uplink    *upstream.Client   // nil without one
 	console   *console.Server
+	api       bool         // console listens on its socket
+	monitor   net.Listener // of metrics; nil: none
+
+	timings *console.Timings
+	traffic traffic
+	floor   floor
+	serving atomic.Bool // between boot and stop
 }
 
 // Run serves until ctx ends, and closes what Open opened. Nothing but the
@@ -78,10 +85,19 @@ func (g *Gateway) Run(ctx context.Context) error {
 	if g.uplink != nil {
 		group.Go(func() error { return g.sync.Run(ctx) })
 		group.Go(func() error { return g.uplink.Run(ctx) })
+		group.Go(func() error {
+			g.traffic.run(ctx, g.carried)
+			return nil
+		})
 	}
-	if g.console != nil {
+	if g.api {
 		group.Go(func() error { return g.console.Run(ctx) })
 	}
+	if g.monitor != nil {
+		group.Go(func() error { return g.console.Monitor(ctx, g.monitor) })
+	}
+	g.serving.Store(true)
+	defer g.serving.Store(false)
 	g.log.Info("ready", "thing", g.cfg.Load().Gateway.Thing, "listeners", g.Addrs(), "boot", g.store.Boot(),
 		"after", time.Since(g.began).Round(time.Millisecond))
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
@@ -104,11 +120,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 }
 
 func (g *Gateway) close() error {
-	var err error
-	if g.console != nil {
-		err = g.console.Close()
-	}
-	return errors.Join(err, g.store.Close())
+	return errors.Join(g.console.Close(), g.store.Close())
 }
 
 // Addrs are the addresses that the broker is bound to.

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -73,4 +74,15 @@ func await(tb testing.TB, what string, look func() bool) {
 			tb.Fatalf("not in %v: %s", patience, what)
 		}
 	}
+}
+
+// MustFindAddress is a loopback address that nobody listens on.
+func MustFindAddress(tb testing.TB) string {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }

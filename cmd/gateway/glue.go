@@ -4,22 +4,46 @@ import (
 	"context"
 	"encoding/json"
 	"sync/atomic"
+	"time"
 
 	"edgeshadow/adapters"
+	"edgeshadow/bridge"
+	"edgeshadow/cmd/console"
 	"edgeshadow/config"
 	"edgeshadow/localshadow"
 	"edgeshadow/localshadow/shadow"
 )
 
-// sink takes what the field reports into the shadows.
-type sink struct{ service *localshadow.Service }
+// sink takes what the field reports into the shadows, while the disk has room.
+type sink struct {
+	service *localshadow.Service
+	floor   *floor
+}
 
 func (s sink) Report(ctx context.Context, thing, name string, reported map[string]any) error {
+	if err := s.floor.check(); err != nil {
+		return err
+	}
 	v, err := shadow.Of(reported)
 	if err != nil {
 		return err
 	}
 	return s.service.Report(ctx, shadow.ID{Thing: thing, Name: name}, v.(*shadow.Object))
+}
+
+// timedCloud measures how long the cloud takes to acknowledge.
+type timedCloud struct {
+	bridge.Cloud
+	timing console.Timing
+}
+
+func (c timedCloud) Publish(ctx context.Context, topic string, payload []byte) error {
+	began := time.Now()
+	err := c.Cloud.Publish(ctx, topic, payload)
+	if err == nil {
+		c.timing.Observe(time.Since(began))
+	}
+	return err
 }
 
 // actuator takes what is desired of wired things to the field.

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"runtime/debug"
@@ -17,4 +18,17 @@ func limitMemory(bound config.Size) {
 	case os.Getenv("GOMEMLIMIT") == "":
 		debug.SetMemoryLimit(math.MaxInt64)
 	}
+}
+
+// resident is the memory that the process holds, in bytes; 0 when it can't be told.
+func resident() uint64 {
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	var size, pages uint64
+	if _, err := fmt.Sscan(string(text), &size, &pages); err != nil {
+		return 0
+	}
+	return pages * uint64(os.Getpagesize())
 }

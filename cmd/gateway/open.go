@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -48,6 +50,10 @@ func Open(cfg *config.Config, o Options) (_ *Gateway, err error) {
 		}
 	}()
 	g.service = localshadow.NewService(g.store, log)
+	g.timings = console.NewTimings()
+	g.store.Committed, g.service.Served = g.timings.Commit.Observe, g.timings.Update.Observe
+	g.traffic.began = g.began
+	g.floor.space = g.store.Space
 
 	var ca broker.CA
 	if needsCA(cfg.Broker) {
@@ -62,7 +68,7 @@ func Open(cfg *config.Config, o Options) (_ *Gateway, err error) {
 	for name, bus := range cfg.Buses {
 		drivers[name] = modbus.New(name, bus, cfg.Things, log)
 	}
-	if g.field, err = adapters.New(cfg.Things, drivers, sink{g.service}, log); err != nil {
+	if g.field, err = adapters.New(cfg.Things, drivers, sink{g.service, &g.floor}, log); err != nil {
 		return nil, err
 	}
 	g.service.Observe(actuator{g.field, &g.cfg})
@@ -75,26 +81,36 @@ func Open(cfg *config.Config, o Options) (_ *Gateway, err error) {
 			Config: *cfg.Cloud, ClientID: cfg.Gateway.Thing, Filters: bridge.Filters(), Handler: g.sync, Log: log,
 			Backoff: o.Backoff,
 		}
-		g.sync.Connect(g.uplink)
+		g.sync.Connect(timedCloud{g.uplink, g.timings.RoundTrip})
 		g.sync.Know(cfg.Gateway.Thing)
 		for name := range cfg.Things {
 			g.sync.Know(name)
 		}
 		g.service.Observe(g.sync)
 	}
+	g.console = console.New(g, log)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, g.console.Close())
+		}
+	}()
 	if o.Socket != "" {
-		c := console.New(g, log)
-		if err := c.Listen(o.Socket); err != nil {
+		if err := g.console.Listen(o.Socket); err != nil {
 			// The gateway's work does not hang on its console.
 			log.Warn("no API: commands can't reach this gateway", "err", err, "hint", console.SocketHint)
 		} else {
-			g.console = c
-			g.service.Observe(c)
+			g.api = true
+			g.service.Observe(g.console)
+		}
+	}
+	if cfg.Gateway.Metrics != "" {
+		if g.monitor, err = net.Listen("tcp", cfg.Gateway.Metrics); err != nil {
+			return nil, fmt.Errorf("gateway.metrics: %w", err)
 		}
 	}
 	if err = g.broker.Listen(); err != nil {
-		if g.console != nil {
-			err = errors.Join(err, g.console.Close())
+		if g.monitor != nil {
+			err = errors.Join(err, g.monitor.Close())
 		}
 		return nil, err
 	}

@@ -107,10 +107,14 @@ func (g *Gateway) parts() []part {
 	}
 }
 
-// prepareSelf takes the bound of memory; another name is another gateway.
+// prepareSelf takes the bound of memory. Another name is another gateway.
 func (g *Gateway) prepareSelf(cfg *config.Config) (commit, discard func(), err error) {
-	if cfg.Gateway.Thing != g.cfg.Load().Gateway.Thing {
+	was := g.cfg.Load().Gateway
+	switch {
+	case cfg.Gateway.Thing != was.Thing:
 		return nil, nil, &RestartError{[]string{"gateway.thing"}}
+	case cfg.Gateway.Metrics != was.Metrics:
+		return nil, nil, &RestartError{[]string{"gateway.metrics"}}
 	}
 	return func() { limitMemory(cfg.Gateway.Memory) }, func() {}, nil
 }

@@ -2,7 +2,10 @@ package gateway
 
 import (
 	"cmp"
-	"runtime"
+	"errors"
+	"fmt"
+	"math"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -15,11 +18,13 @@ import (
 
 // Status is the whole of the gateway at a glance.
 func (g *Gateway) Status() (console.Status, error) {
-	var mem runtime.MemStats
-	runtime.ReadMemStats(&mem)
 	s := console.Status{
 		Thing: g.cfg.Load().Gateway.Thing, Boot: g.store.Boot(), Since: g.began, Uptime: time.Since(g.began).Round(time.Second).String(),
-		Clients: g.broker.Stats(), Store: g.store.Stats(), Buses: g.field.Stats(), MemoryBytes: mem.Sys,
+		Clients: g.broker.Stats(), Store: g.store.Stats(), Buses: g.field.Stats(), MemoryBytes: resident(),
+		Held: g.floor.status(),
+	}
+	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
+		s.MemoryLimit = limit
 	}
 	for _, a := range g.Addrs() {
 		s.Listeners = append(s.Listeners, a.String())
@@ -32,6 +37,8 @@ func (g *Gateway) Status() (console.Status, error) {
 	if g.uplink != nil {
 		up, stats := g.uplink.Status(), g.sync.Stats()
 		s.Uplink, s.Sync = &up, &stats
+		traffic := g.traffic.read(time.Now(), up.BytesOut, up.BytesIn)
+		s.Traffic = &traffic
 		shadows, err := g.sync.Status()
 		if err != nil {
 			return s, err
@@ -44,6 +51,30 @@ func (g *Gateway) Status() (console.Status, error) {
 	}
 	return s, nil
 }
+
+// carried is what the uplink carried since the start.
+func (g *Gateway) carried() (up, down int64) {
+	s := g.uplink.Status()
+	return s.BytesOut, s.BytesIn
+}
+
+// Ready is nil while what the gateway promises can be kept. The uplink is no
+// part of it: everything else works without.
+func (g *Gateway) Ready() error {
+	space := g.store.Space()
+	switch {
+	case !g.serving.Load():
+		return errors.New("starting or stopping")
+	case g.store.Err() != nil:
+		return fmt.Errorf("the store failed: %w", g.store.Err())
+	case space.Free > 0 && space.Free < space.Need:
+		return fmt.Errorf("disk full: %d MiB free, %d MiB needed to store anything", space.Free>>20, space.Need>>20)
+	}
+	return nil
+}
+
+// Timings are the histograms.
+func (g *Gateway) Timings() *console.Timings { return g.timings }
 
 // Things lists what the gateway knows: configured things, and those that only
 // have shadows.

@@ -1,0 +1,25 @@
+package gateway
+
+import (
+	"time"
+
+	"edgeshadow/cmd/console"
+	"edgeshadow/localshadow"
+)
+
+type Traffic struct{ t traffic }
+
+func NewTraffic(began time.Time) *Traffic { return &Traffic{traffic{began: began}} }
+
+func (t *Traffic) Add(now time.Time, up, down int64) { t.t.add(now, up, down) }
+func (t *Traffic) Read(now time.Time, up, down int64) console.Traffic {
+	return t.t.read(now, up, down)
+}
+
+// Floor is the floor over a disk that a test fills.
+type Floor struct{ f floor }
+
+func NewFloor(space func() localshadow.Space) *Floor { return &Floor{floor{space: space}} }
+
+func (f *Floor) Check() error         { return f.f.check() }
+func (f *Floor) Status() console.Held { return f.f.status() }
