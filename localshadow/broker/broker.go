@@ -3,10 +3,9 @@ package broker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"hash/maphash"
 	"log/slog"
-	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 
@@ -23,20 +22,27 @@ type Broker struct {
 	// Relay takes messages on ordinary topics further; nil: they stay here. Set
 	// it before Listen.
 	Relay Relay
+	// Handler serves the requests of http listeners; PrincipalOf tells it who
+	// asks. Nil: nothing is found. Set it before Run.
+	Handler http.Handler
 
-	shadows Shadows
-	ca      CA
-	cfg     Config
-	log     *slog.Logger
-	ctx     context.Context // Run's: mochi's hooks are given none
-	server  *mqtt.Server
-	self    *mqtt.Client // what the gateway publishes comes from it
+	shadows  Shadows
+	ca       CA
+	cfg      Config
+	log      *slog.Logger
+	ctx      context.Context // Run's: mochi's hooks are given none
+	server   *mqtt.Server
+	self     *mqtt.Client // what the gateway publishes comes from it
+	web      *web
+	listened int // listeners that were bound so far
+	gate     *gate
+	turns    turns
+	fan      sync.RWMutex // read-locked while a message is delivered, see locks
+	places   atomic.Int64 // of deliveries, see OnQosPublish
+	stats    counters
+
+	binding sync.Mutex // guards bound
 	bound   []*listener
-	gate    *gate
-	turns   turns
-	fan     sync.RWMutex // read-locked while a message is delivered, see locks
-	places  atomic.Int64 // of deliveries, see OnQosPublish
-	stats   counters
 }
 
 // New makes a broker that answers shadow requests through shadows. A nil ca
@@ -56,6 +62,7 @@ func New(cfg Config, shadows Shadows, ca CA, log *slog.Logger) *Broker {
 		Logger:                   slog.New(slog.DiscardHandler), // it prints whole packets; what matters is logged here
 		Capabilities:             capabilities(),
 	})
+	b.web = newWeb(b)
 	b.self = b.server.NewClient(nil, mqtt.LocalListener, mqtt.InlineClientId, true)
 	return b
 }
@@ -89,40 +96,22 @@ func (b *Broker) Listen() error {
 	if err := b.server.AddHook(&hook{b: b}, nil); err != nil {
 		return err
 	}
-	for i, cfg := range b.cfg.Listeners {
-		l, err := b.listen(fmt.Sprintf("listeners[%d]", i), cfg)
-		if err == nil {
-			b.bound = append(b.bound, l)
-			err = b.server.AddListener(l)
-		}
-		if err != nil {
-			for _, l := range b.bound {
-				err = errors.Join(err, l.net.Close())
-			}
-			return err
-		}
-	}
-	return nil
-}
-
-// Addrs are the bound addresses, in the order of the configuration.
-func (b *Broker) Addrs() []net.Addr {
-	var out []net.Addr
-	for _, l := range b.bound {
-		out = append(out, l.net.Addr())
-	}
-	return out
+	return b.bindAll()
 }
 
 // Run serves until ctx ends, then disconnects the clients, sends their last
 // wills and returns.
 func (b *Broker) Run(ctx context.Context) error {
 	b.ctx = ctx
+	served := make(chan error, 1)
+	go func() { served <- b.web.run() }()
 	if err := b.server.Serve(); err != nil {
-		return err
+		b.web.stop()
+		return errors.Join(err, <-served)
 	}
 	<-ctx.Done()
-	return b.server.Close()
+	b.web.stop() // requests under way are answered
+	return errors.Join(b.server.Close(), <-served)
 }
 
 // Publish sends a message of the gateway itself to its subscribers, at their

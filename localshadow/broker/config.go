@@ -1,11 +1,17 @@
 package broker
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"slices"
+	"strings"
 )
+
+// maxSocketPath is the operating system's bound (sun_path in unix(7)).
+const maxSocketPath = 107
 
 // Config is the section "broker" of the configuration.
 type Config struct {
@@ -23,10 +29,18 @@ const (
 	Certificate = "certificate"
 )
 
+// Protocols of a listener. With TLS they are mqtts, wss and https.
+const (
+	MQTT = "mqtt" // MQTT over TCP, the default
+	WS   = "ws"   // MQTT over WebSocket
+	HTTP = "http" // requests to the Handler
+	Unix = "unix" // MQTT over a Unix socket
+)
+
 // Listener is one address to listen on.
 type Listener struct {
-	Address  string   `yaml:"address"`  // host:port; an empty host is every address
-	Protocol string   `yaml:"protocol"` // mqtt, the default
+	Address  string   `yaml:"address"`  // host:port, an empty host is every address; of unix the path of the socket
+	Protocol string   `yaml:"protocol"` // mqtt, the default, ws, http or unix
 	TLS      *TLS     `yaml:"tls"`      // nil: plain
 	Auth     []string `yaml:"auth"`     // default: anonymous on loopback, certificate elsewhere
 	Insecure bool     `yaml:"insecure"` // admits anonymous clients beyond loopback
@@ -72,8 +86,14 @@ func (l Listener) auth() []string {
 	}
 }
 
+// protocol is the listener's, defaults applied.
+func (l Listener) protocol() string { return cmp.Or(l.Protocol, MQTT) }
+
 // loopback tells whether only this machine can reach the listener.
 func (l Listener) loopback() bool {
+	if l.Protocol == Unix {
+		return true
+	}
 	host, _, err := net.SplitHostPort(l.Address)
 	if err != nil {
 		return false
@@ -93,52 +113,72 @@ func (c Config) Validate() []error {
 		fault := func(field, format string, args ...any) {
 			faults = append(faults, &FieldError{fmt.Sprintf("listeners[%d].%s", i, field), fmt.Sprintf(format, args...)})
 		}
-		_, port, err := net.SplitHostPort(l.Address)
-		switch {
-		case l.Address == "":
-			fault("address", `missing; want host:port, for example "127.0.0.1:1883"`)
-		case err != nil:
-			fault("address", "%q is not host:port", l.Address)
-		default:
-			if _, err := net.LookupPort("tcp", port); err != nil {
-				fault("address", "%q is not a port", port)
-			}
-			if j, dup := seen[l.Address]; dup && port != "0" {
-				fault("address", "%s is listeners[%d]'s already", l.Address, j)
-			}
-			seen[l.Address] = i
+		l.checkAddress(fault)
+		if j, dup := seen[l.Address]; dup && l.Address != "" && !strings.HasSuffix(l.Address, ":0") {
+			fault("address", "%s is listeners[%d]'s already", l.Address, j)
 		}
-		switch l.Protocol {
-		case "", "mqtt":
-		case "ws", "http", "unix":
-			fault("protocol", "%s is not available in this version; mqtt is", l.Protocol)
-		default:
-			fault("protocol", "%q is unknown; want mqtt", l.Protocol)
-		}
-		for _, a := range l.Auth {
-			switch a {
-			case Anonymous, Certificate:
-			case "password":
-				fault("auth", "password is not available in this version; anonymous and certificate are")
-			default:
-				fault("auth", "%q is unknown; want anonymous or certificate", a)
-			}
-		}
-		auth := l.auth()
-		if slices.Contains(auth, Anonymous) && !l.loopback() && !l.Insecure {
-			fault("auth", "anonymous clients beyond loopback; use certificate, or say insecure: true beside it")
-		}
-		if slices.Contains(auth, Certificate) && l.TLS == nil {
-			fault("tls", "missing; clients show a certificate only over TLS: add tls: auto")
-		}
-		if t := l.TLS; t != nil && !t.Auto {
-			if t.Certificate == "" || t.Key == "" {
-				fault("tls", "want auto, or both certificate and key")
-			}
-			if t.ClientCA != "" && !slices.Contains(auth, Certificate) {
-				fault("tls.client_ca", "does nothing: clients are asked for a certificate with auth: [certificate]")
-			}
-		}
+		seen[l.Address] = i
+		l.checkAuth(fault)
+		l.checkTLS(fault)
 	}
 	return faults
+}
+
+func (l Listener) checkAddress(fault func(field, format string, args ...any)) {
+	switch l.protocol() {
+	case MQTT, WS, HTTP:
+	case Unix:
+		switch {
+		case !filepath.IsAbs(l.Address):
+			fault("address", `%q is no absolute path; want for example "/run/edgeshadow/mqtt.sock"`, l.Address)
+		case len(l.Address) > maxSocketPath:
+			fault("address", "longer than the %d bytes that a socket's path may have", maxSocketPath)
+		}
+		return
+	default:
+		fault("protocol", "%q is unknown; want mqtt, ws, http or unix", l.Protocol)
+	}
+	_, port, err := net.SplitHostPort(l.Address)
+	switch {
+	case l.Address == "":
+		fault("address", `missing; want host:port, for example "127.0.0.1:1883"`)
+	case err != nil:
+		fault("address", "%q is not host:port", l.Address)
+	default:
+		if _, err := net.LookupPort("tcp", port); err != nil {
+			fault("address", "%q is not a port", port)
+		}
+	}
+}
+
+func (l Listener) checkAuth(fault func(field, format string, args ...any)) {
+	for _, a := range l.Auth {
+		switch a {
+		case Anonymous, Certificate:
+		case "password":
+			fault("auth", "password is not available in this version; anonymous and certificate are")
+		default:
+			fault("auth", "%q is unknown; want anonymous or certificate", a)
+		}
+	}
+	if slices.Contains(l.auth(), Anonymous) && !l.loopback() && !l.Insecure {
+		fault("auth", "anonymous clients beyond loopback; use certificate, or say insecure: true beside it")
+	}
+}
+
+func (l Listener) checkTLS(fault func(field, format string, args ...any)) {
+	certified := slices.Contains(l.auth(), Certificate)
+	switch t := l.TLS; {
+	case l.Protocol == Unix && t != nil:
+		fault("tls", "a Unix socket has none; the rights of its folder say who may connect")
+	case l.Protocol == Unix && certified:
+		fault("auth", "certificate needs TLS, which a Unix socket has not")
+	case certified && t == nil:
+		fault("tls", "missing; clients show a certificate only over TLS: add tls: auto")
+	case t == nil || t.Auto:
+	case t.Certificate == "" || t.Key == "":
+		fault("tls", "want auto, or both certificate and key")
+	case t.ClientCA != "" && !certified:
+		fault("tls.client_ca", "does nothing: clients are asked for a certificate with auth: [certificate]")
+	}
 }

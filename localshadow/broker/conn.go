@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/http"
 	"sync"
 	"time"
 
@@ -32,6 +33,7 @@ type conn struct {
 	slow func(*mqtt.Client) // called once, when the buffer overflows, with mu held
 	room chan struct{}
 	done chan struct{} // closed by Close
+	from origin
 
 	// Of the goroutine that reads: see packet.go and session.go.
 	principal Principal // once CONNECT was accepted
@@ -53,17 +55,28 @@ type conn struct {
 	flushes  sync.WaitGroup
 }
 
-func newConn(c net.Conn, slow func(*mqtt.Client)) *conn {
+func newConn(c net.Conn, slow func(*mqtt.Client), from origin) *conn {
 	_ = c.SetDeadline(time.Now().Add(connectTimeout))
 	return &conn{
-		Conn: c, slow: slow, exchanges: newExchanges(),
+		Conn: c, slow: slow, from: from, exchanges: newExchanges(),
 		room: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 }
 
+// origin is how a connection came in.
+type origin struct {
+	listener *listener
+	admits   []string      // of auth, when it came
+	request  *http.Request // that became a WebSocket; nil: none did
+}
+
 // TLS is the connection's TLS layer; nil on a plain listener.
 func (c *conn) TLS() *tls.Conn {
-	t, _ := c.Conn.(*tls.Conn)
+	inner := c.Conn
+	if w, ok := inner.(*webSocket); ok {
+		inner = w.NetConn()
+	}
+	t, _ := inner.(*tls.Conn)
 	return t
 }
 

@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -67,7 +66,7 @@ func (h *hook) admit(cl *mqtt.Client, c *conn, pk packets.Packet) (who Principal
 	if no := checkWill(pk.Connect); no != nil {
 		return nil, no
 	}
-	who, err := h.b.Access.Authenticate(h.b.credentials(cl, c, pk))
+	who, err := h.b.Access.Authenticate(credentials(cl, c, pk))
 	if err != nil {
 		_, trusts := h.b.Access.(trusting)
 		return nil, &refusal{packets.ErrNotAuthorized, err.Error(), !trusts}
@@ -115,10 +114,9 @@ func checkWill(p packets.ConnectParams) *refusal {
 }
 
 // credentials are what a CONNECT shows.
-func (b *Broker) credentials(cl *mqtt.Client, c *conn, pk packets.Packet) Credentials {
-	i := slices.IndexFunc(b.bound, func(l *listener) bool { return l.id == cl.Net.Listener })
+func credentials(cl *mqtt.Client, c *conn, pk packets.Packet) Credentials {
 	out := Credentials{
-		Listener: b.bound[i].address, Auth: b.bound[i].auth, Remote: c.RemoteAddr(), Certificate: c.certificate(),
+		Listener: c.from.listener.address, Auth: c.from.admits, Remote: c.RemoteAddr(), Certificate: c.certificate(), Request: c.from.request,
 		User: string(pk.Connect.Username),
 		Will: pk.Connect.WillFlag, WillTopic: pk.Connect.WillTopic, ClientID: cl.ID,
 		Persistent: !pk.Connect.Clean,

@@ -1,9 +1,12 @@
-// Package broker is the device gateway: MQTT listeners, the reserved topics,
+// Package broker is the device gateway: listeners, the reserved topics,
 // and the shadow topics, which are answered in process. It wraps mochi-mqtt,
 // the one embeddable broker in Go that speaks MQTT 3.1.1 and 5, and closes its
 // gaps from outside:
 //
 //   - a peer that stops reading never delays a publisher (conn.go);
+//   - every protocol (MQTT over TCP, TLS, WebSocket or a Unix socket, and HTTP)
+//     comes in through listeners of our own, with the same gate, bounds and
+//     certificates, which a reload swaps (listener.go, web.go, reload.go);
 //   - a packet that crashes the parser costs only its own connection, and
 //     accepting outlives a lack of file descriptors (listener.go);
 //   - the two directions of a connection have packet ids of their own

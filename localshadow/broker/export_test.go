@@ -30,7 +30,7 @@ type Conn struct{ *conn }
 
 // NewConn wraps; slow is called when the buffer overflows.
 func NewConn(c net.Conn, slow func()) Conn {
-	return Conn{newConn(c, func(*mqtt.Client) { slow() })}
+	return Conn{newConn(c, func(*mqtt.Client) { slow() }, origin{})}
 }
 
 func (c Conn) Pace() { c.pace() }

@@ -29,7 +29,8 @@ func (g *gate) enter(remote net.Addr) bool {
 	addr := host(remote)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.total >= maxConnections || !addr.IsLoopback() && g.from[addr] >= maxPerAddress {
+	local := addr.IsLoopback() || !addr.IsValid() // a Unix socket has no address
+	if g.total >= maxConnections || !local && g.from[addr] >= maxPerAddress {
 		return false
 	}
 	g.total++

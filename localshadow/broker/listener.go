@@ -4,10 +4,15 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"maps"
 	"net"
+	"os"
 	"runtime/debug"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/listeners"
@@ -24,42 +29,87 @@ type listener struct {
 	id      string
 	address string // as configured
 	net     net.Listener
-	auth    []string
+	rules   atomic.Pointer[rules]
 	b       *Broker
 	log     *slog.Logger
 	done    chan struct{} // closed by Close
 
 	mu       sync.Mutex
-	conns    map[*conn]struct{}
+	conns    map[io.Closer]struct{}
 	closed   bool
 	sessions sync.WaitGroup
 }
 
-// listen binds, so that "address in use" is an error of the start.
-func (b *Broker) listen(id string, l Listener) (*listener, error) {
-	var config *tls.Config
+// rules are what holds for the connections that a listener accepts from now on.
+type rules struct {
+	protocol string
+	auth     []string
+	loopback bool
+	tls      *tls.Config // nil: plain
+}
+
+// rules reads the listener's certificates.
+func (l Listener) rules(ca CA) (*rules, error) {
+	r := &rules{protocol: l.protocol(), auth: l.auth(), loopback: l.loopback()}
 	if l.TLS != nil {
 		var err error
-		if config, err = l.TLS.config(b.ca, l.auth()); err != nil {
+		if r.tls, err = l.TLS.config(ca, r.auth); err != nil {
 			return nil, fmt.Errorf("TLS of listener %s: %w", l.Address, err)
 		}
 	}
-	inner, err := net.Listen("tcp", l.Address)
+	return r, nil
+}
+
+// listen binds, so that "address in use" is an error of the start.
+func (b *Broker) listen(cfg Listener) (*listener, error) {
+	r, err := cfg.rules(b.ca)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", l.Address, err)
+		return nil, err
 	}
-	if config != nil {
-		inner = tls.NewListener(inner, config)
+	inner, err := bind(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", cfg.Address, err)
 	}
-	return &listener{
-		id: id, address: l.Address, net: inner, auth: l.auth(), b: b, log: b.log.With("listener", l.Address),
-		done: make(chan struct{}), conns: map[*conn]struct{}{},
-	}, nil
+	b.listened++
+	l := &listener{
+		id: fmt.Sprint(b.listened), address: cfg.Address, net: inner, b: b, log: b.log.With("listener", cfg.Address),
+		done: make(chan struct{}), conns: map[io.Closer]struct{}{},
+	}
+	l.rules.Store(r)
+	return l, nil
+}
+
+// socketMode lets the owner and its group connect.
+const socketMode = 0o660
+
+func bind(cfg Listener) (net.Listener, error) {
+	if cfg.Protocol != Unix {
+		return net.Listen("tcp", cfg.Address)
+	}
+	// The socket of a daemon that was killed is replaced; that of a running one
+	// is an error.
+	if c, err := net.DialTimeout("unix", cfg.Address, time.Second); err == nil {
+		_ = c.Close()
+		return nil, errors.New("another process listens there")
+	}
+	if i, err := os.Lstat(cfg.Address); err == nil && i.Mode().Type() == os.ModeSocket {
+		if err := os.Remove(cfg.Address); err != nil {
+			return nil, err
+		}
+	}
+	l, err := net.Listen("unix", cfg.Address)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(cfg.Address, socketMode); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
 }
 
 func (l *listener) ID() string              { return l.id }
 func (l *listener) Address() string         { return l.net.Addr().String() }
-func (l *listener) Protocol() string        { return "mqtt" }
+func (l *listener) Protocol() string        { return l.rules.Load().protocol }
 func (l *listener) Init(*slog.Logger) error { return nil }
 
 // Serve accepts until Close, whatever happens in between.
@@ -84,37 +134,87 @@ func (l *listener) Serve(establish listeners.EstablishFn) {
 			l.log.Info("accepting connections again", "failures", failures)
 			failures = 0
 		}
-		l.open(c, establish)
+		l.accept(c, establish)
 	}
 }
 
-// open starts the session of a connection, when there is room for it.
-func (l *listener) open(c net.Conn, establish listeners.EstablishFn) {
+// accept starts to serve a connection, when there is room for it.
+func (l *listener) accept(c net.Conn, establish listeners.EstablishFn) {
 	if !l.b.gate.enter(c.RemoteAddr()) {
 		l.b.stats.refused.Add(1)
 		l.log.Debug("too many connections", "remote", c.RemoteAddr())
 		_ = c.Close()
 		return
 	}
-	wrapped := newConn(c, l.b.cutSlow)
-
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		l.b.gate.leave(c.RemoteAddr())
-		_ = c.Close()
-		return
+	r := l.rules.Load()
+	p := &place{Conn: c, l: l, rules: r, establish: establish}
+	inner := net.Conn(p)
+	if r.tls != nil {
+		inner = tls.Server(p, r.tls)
 	}
-	l.conns[wrapped] = struct{}{}
-	l.sessions.Go(func() {
-		l.session(wrapped, establish)
-		l.b.gate.leave(c.RemoteAddr())
-		l.mu.Lock()
-		delete(l.conns, wrapped)
-		l.mu.Unlock()
-	})
+	switch r.protocol {
+	case WS, HTTP:
+		if !l.hold(p) {
+			_ = p.Close()
+			return
+		}
+		l.b.web.take(inner)
+	default:
+		mqttConn := newConn(inner, l.b.cutSlow, origin{listener: l, admits: r.auth})
+		if !l.begin(mqttConn) {
+			_ = mqttConn.Close()
+			return
+		}
+		go l.session(mqttConn, establish)
+	}
 }
 
+// hold notes a connection for Close, unless that has begun.
+func (l *listener) hold(c io.Closer) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed {
+		l.conns[c] = struct{}{}
+	}
+	return !l.closed
+}
+
+func (l *listener) drop(c io.Closer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.conns, c)
+}
+
+// begin is hold for a session, which Close waits for; session ends it.
+func (l *listener) begin(c *conn) bool {
+	l.sessions.Add(1)
+	if l.hold(c) {
+		return true
+	}
+	l.sessions.Done()
+	return false
+}
+
+// place is an accepted connection and its place at the gate, which it gives
+// back when it is closed.
+type place struct {
+	net.Conn
+	l         *listener
+	rules     *rules // when it was accepted
+	establish listeners.EstablishFn
+	once      sync.Once
+}
+
+func (p *place) Close() error {
+	err := p.Conn.Close()
+	p.once.Do(func() {
+		p.l.b.gate.leave(p.RemoteAddr())
+		p.l.drop(p)
+	})
+	return err
+}
+
+// session serves one MQTT connection, which has begun, to its end.
 func (l *listener) session(c *conn, establish listeners.EstablishFn) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -126,6 +226,8 @@ func (l *listener) session(c *conn, establish listeners.EstablishFn) {
 		c.held.release()
 		_ = c.Close()
 		c.wait()
+		l.drop(c)
+		l.sessions.Done()
 	}()
 	if t := c.TLS(); t != nil {
 		if err := t.Handshake(); err != nil {
@@ -139,8 +241,8 @@ func (l *listener) session(c *conn, establish listeners.EstablishFn) {
 	}
 }
 
-// Close stops accepting and ends the sessions: mochi tells the clients that it
-// knows, and the others, CONNECT or handshake under way, are closed.
+// Close stops accepting and ends what is under way: mochi tells the clients
+// that it knows, and the others, CONNECT, handshake or request, are closed.
 func (l *listener) Close(end listeners.CloseFn) {
 	l.mu.Lock()
 	closed := l.closed
@@ -152,10 +254,20 @@ func (l *listener) Close(end listeners.CloseFn) {
 	close(l.done)
 	_ = l.net.Close()
 	end(l.id)
-	l.mu.Lock()
-	for c := range l.conns {
+	for _, c := range l.open() {
+		if c, ok := c.(*conn); ok {
+			_ = c.Close()
+		}
+	}
+	l.sessions.Wait()
+	for _, c := range l.open() { // HTTP
 		_ = c.Close()
 	}
-	l.mu.Unlock()
-	l.sessions.Wait()
+}
+
+// open are the connections that are under way.
+func (l *listener) open() []io.Closer {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(maps.Keys(l.conns))
 }

@@ -20,7 +20,9 @@ type CA interface {
 // config is the TLS side of a listener. NextProtos stays empty: AWS SDKs offer
 // x-amzn-mqtt-ca on every port, and a list without it fails the handshake.
 func (t *TLS) config(ca CA, auth []string) (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	// Without tickets each handshake shows its certificate, as with AWS IoT
+	// (SHADOW 20): what was revoked is not resumed.
+	c := &tls.Config{MinVersion: tls.VersionTLS12, SessionTicketsDisabled: true}
 	if t.Auto {
 		if ca == nil {
 			return nil, errors.New("auto needs the built-in CA")

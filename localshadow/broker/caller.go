@@ -1,0 +1,45 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+)
+
+// maxBody bounds the body of a request: the largest message, as over MQTT.
+const maxBody = 128 << 10
+
+type principalKey struct{}
+
+// PrincipalOf is who sent a request that the Handler was given.
+func PrincipalOf(ctx context.Context) Principal {
+	who, _ := ctx.Value(principalKey{}).(Principal)
+	return who
+}
+
+// serveHTTP asks who a client is, and hands its request to the Handler.
+func (b *Broker) serveHTTP(w http.ResponseWriter, r *http.Request, p *place) {
+	if b.Handler == nil {
+		http.NotFound(w, r)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	shown := Credentials{Listener: p.l.address, Auth: p.rules.auth, Remote: p.RemoteAddr(), Request: r}
+	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+		shown.Certificate = r.TLS.VerifiedChains[0][0]
+	}
+	if user, password, ok := r.BasicAuth(); ok {
+		shown.User, shown.Password = user, []byte(password)
+	}
+	who, err := b.Access.Authenticate(shown)
+	if err != nil {
+		b.stats.refused.Add(1)
+		p.l.log.Debug("request refused", "remote", r.RemoteAddr, "err", err)
+		w.Header().Set("content-type", "application/json")
+		w.Header().Set("x-amzn-ErrorType", "UnauthorizedException") // SHADOW 14
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = fmt.Fprint(w, `{"code":401,"message":"Unauthorized"}`)
+		return
+	}
+	b.Handler.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), principalKey{}, who)))
+}
