@@ -63,6 +63,8 @@ func (b *Bus) account(u *unit, err error, now time.Time) (lost bool) {
 			b.log.Info("unit answers again", "unit", u.id)
 			u.readAll()
 		}
+	case u.breaker.open: // its probe waits for the next link
+		u.breaker.probe = b.redial
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
