@@ -54,9 +54,15 @@ func scalar(value any) any {
 }
 
 // desire makes a thing want what desired says of its points.
-func (t *thing) desire(now time.Time, desired map[string]any) {
+func (t *thing) desire(desired map[string]any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.want(desired)
+}
+
+// want is desire. t.mu is held.
+func (t *thing) want(desired map[string]any) {
+	t.desired = desired
 	for path, p := range t.points {
 		value, ok := lookup(desired, path)
 		if !ok || value == nil {
@@ -81,6 +87,10 @@ func (t *thing) newWant(path string, p *point, value any) *want {
 		return w
 	}
 	w.value, w.clamped = p.cfg.Clamp(value)
+	if err := p.cfg.checkStep(value); err != nil && !w.clamped {
+		w.state, w.reason = refused, err.Error()
+		return w
+	}
 	fitted, err := t.driver.Fit(t.name, path, w.value)
 	if err != nil {
 		w.state, w.reason = refused, err.Error()
@@ -172,7 +182,7 @@ func (t *thing) fulfil(ctx context.Context, path string, w *want) {
 	if !command.ReadFirst && p.value == w.value {
 		w.state, w.held = done, p.value
 		if p.worthReporting(now, true) {
-			t.toReport(now, "", path, p)
+			t.toReport(now, p)
 		}
 		nudge(t.report)
 		t.mu.Unlock()
@@ -192,6 +202,11 @@ func (t *thing) fulfil(ctx context.Context, path string, w *want) {
 		t.takeOne(now, r, true)
 	}
 	w.settle(now, r, err)
+	if err == nil {
+		t.counters.Writes++
+	} else {
+		t.counters.Refused++
+	}
 	switch {
 	case err != nil:
 		t.log.Warn("write", "point", path, "value", w.value, "err", err, "again", w.state == open)
@@ -201,6 +216,14 @@ func (t *thing) fulfil(ctx context.Context, path string, w *want) {
 		t.log.Debug("written", "point", path, "value", w.value)
 	}
 	nudge(t.report)
+}
+
+// confirm takes back that the device holds something else than what it was
+// given, when a later reading shows it.
+func (w *want) confirm(value any) {
+	if w != nil && w.state == done && value == w.value {
+		w.held, w.reason = value, ""
+	}
 }
 
 // settle notes how an attempt ended.

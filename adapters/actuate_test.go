@@ -12,7 +12,7 @@ import (
 
 func boiler(t *testing.T) adapters.Things {
 	return adapters.Things{"boiler": {Bus: "line", OfflineAfter: time.Minute, Points: map[string]adapters.Point{
-		"setpoint": {Write: true, Min: decimal(t, "5"), Max: decimal(t, "80"), Every: time.Hour},
+		"setpoint": {Write: true, Min: decimal(t, "5"), Max: decimal(t, "80"), Step: decimal(t, "0.5"), Every: time.Hour},
 		"water":    {Every: time.Hour},
 	}}}
 }
@@ -28,6 +28,7 @@ func TestSupervisor_Actuate(t *testing.T) {
 		"Clamped":     {num("99"), num("80"), "", adapters.Clamped},
 		"Raised":      {num("-1"), num("5"), "", adapters.Clamped},
 		"HeldAlready": {num("40"), nil, "", ""},
+		"OffStep":     {num("40.25"), nil, "40.25 is no step of 0.5 from 5 on", ""},
 		"WrongType":   {true, nil, "want a number, have true", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

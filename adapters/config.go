@@ -72,11 +72,17 @@ type Point struct {
 	Type   string  `yaml:"type"`
 	Order  string  `yaml:"order"`
 	Length int     `yaml:"length"` // of a string, in bytes
-	Bit    *int    `yaml:"bit"`    // of a register, 0 the lowest
+	Bit    *int    `yaml:"bit"`    // of an integer, 0 the lowest: the value is that bit
+	// Bits names bits of an integer, by number: each is a value of its own, below
+	// the point's name.
+	Bits map[string]string `yaml:"bits"`
 
-	Scale    *Decimal  `yaml:"scale"`    // the value is what the device holds × Scale; nil means 1
-	Unit     string    `yaml:"unit"`     // of measurement, for people
-	Deadband *Deadband `yaml:"deadband"` // a smaller change than this is not reported; nil means as the thing says
+	Scale  *Decimal `yaml:"scale"`  // the value is what the device holds × Scale + Offset; nil means 1
+	Offset *Decimal `yaml:"offset"` // nil means 0
+	// Enum names integers that the device holds; one without a name stays a number.
+	Enum     map[string]string `yaml:"enum"`
+	Unit     string            `yaml:"unit"`     // of measurement, for people
+	Deadband *Deadband         `yaml:"deadband"` // a smaller change than this is not reported; nil means as the thing says
 	// Heartbeat is after how long a value is reported though it did not
 	// change; 0 means as the thing says, and never when it does not.
 	Heartbeat time.Duration `yaml:"heartbeat"`
@@ -86,6 +92,9 @@ type Point struct {
 	Write bool     `yaml:"write"` // desired values go to the device
 	Min   *Decimal `yaml:"min"`   // a desired value below is raised to it
 	Max   *Decimal `yaml:"max"`   // a desired value above is lowered to it
+	// Step refuses a desired value that is no multiple of it, counted from Min
+	// when there is one; nil means that each will do.
+	Step *Decimal `yaml:"step"`
 }
 
 // Address is where a driver finds a point: holding:11, or the number that the
@@ -132,7 +141,7 @@ func (t Thing) Silence() time.Duration {
 		return t.OfflineAfter
 	}
 	var shortest time.Duration
-	for _, p := range t.Points {
+	for _, p := range t.Points { // bits are read as often as their point
 		if every := t.EveryOf(p); shortest == 0 || every < shortest {
 			shortest = every
 		}
@@ -208,8 +217,12 @@ func (t Thing) checkPointName(f *faults, path, name string) {
 	if slices.Contains(levels, "") {
 		f.add(path, "a point's name is its path in the shadow: keys with a dot between, none empty")
 	}
-	if len(levels) > maxLevels {
-		f.add(path, "%d levels; a shadow has at most %d", len(levels), maxLevels)
+	deep := len(levels)
+	if len(t.Points[name].Bits) > 0 {
+		deep++
+	}
+	if deep > maxLevels {
+		f.add(path, "%d levels; a shadow has at most %d", deep, maxLevels)
 	}
 }
 
@@ -231,6 +244,7 @@ func checkReporting(f *faults, path string, d *Deadband, heartbeat time.Duration
 func (p Point) validate(f *faults, path string) {
 	checkEvery(f, path+".every", p.Every)
 	checkReporting(f, path, p.Deadband, p.Heartbeat)
+	p.validateNames(f, path)
 	if p.Scale != nil && p.Scale.coef == 0 {
 		f.add(path+".scale", "0 makes every value 0; leave the key out for 1")
 	}
@@ -245,5 +259,11 @@ func (p Point) validate(f *faults, path string) {
 		if p.Max != nil {
 			f.add(path+".max", text)
 		}
+		if p.Step != nil {
+			f.add(path+".step", text)
+		}
+	}
+	if p.Step != nil && p.Step.coef <= 0 {
+		f.add(path+".step", "%s is no step; leave the key out when each value will do", p.Step)
 	}
 }

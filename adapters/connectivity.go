@@ -86,6 +86,7 @@ func (t *thing) telling(now time.Time) (told, map[string]any) {
 		reported["quality"], reported["refused"] = nil, nil
 		return next, reported
 	}
+	reported["counters"] = t.counters.values()
 	next.quality, next.refused = t.qualities(now), t.refusals()
 	difference(reported, "quality", t.told.quality, next.quality)
 	difference(reported, "refused", t.told.refused, next.refused)
@@ -115,5 +116,16 @@ func difference[V ~string](reported map[string]any, key string, was, is map[stri
 		reported[key] = changes
 	}
 }
+
+// values are the counters as a shadow holds them. They move when something else
+// is told.
+func (c Counters) values() map[string]any {
+	return map[string]any{
+		"readings": count(c.Readings), "failed": count(c.Failed), "writes": count(c.Writes),
+		"refused": count(c.Refused), "outages": count(c.Outages),
+	}
+}
+
+func count(n uint64) json.Number { return json.Number(strconv.FormatUint(n, 10)) }
 
 func unix(at time.Time) json.Number { return json.Number(strconv.FormatInt(at.Unix(), 10)) }

@@ -98,11 +98,11 @@ func (d Decimal) Float() float64 {
 // rat is d exactly.
 func (d Decimal) rat() *big.Rat {
 	r := new(big.Rat).SetInt64(d.coef)
-	power := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(max(d.exp, -d.exp))), nil)
+	tens := new(big.Rat).SetInt(power(max(d.exp, -d.exp)))
 	if d.exp < 0 {
-		return r.Quo(r, new(big.Rat).SetInt(power))
+		return r.Quo(r, tens)
 	}
-	return r.Mul(r, new(big.Rat).SetInt(power))
+	return r.Mul(r, tens)
 }
 
 // timesInt is raw × d, exactly.
@@ -115,6 +115,20 @@ func (d Decimal) timesInt(negative bool, raw uint64) json.Number {
 	product := new(big.Int).Mul(new(big.Int).SetUint64(raw), new(big.Int).SetUint64(coef))
 	return numberText(negative, product.String(), d.exp)
 }
+
+// timesIntPlus is ±raw × d + offset, exactly.
+func (d Decimal) timesIntPlus(negative bool, raw uint64, offset Decimal) json.Number {
+	sum := new(big.Int).Mul(new(big.Int).SetUint64(raw), big.NewInt(d.coef))
+	if negative {
+		sum.Neg(sum)
+	}
+	add, exp := big.NewInt(offset.coef), min(d.exp, offset.exp)
+	sum.Mul(sum, power(d.exp-exp)).Add(sum, add.Mul(add, power(offset.exp-exp)))
+	return numberText(sum.Sign() < 0, sum.Abs(sum).String(), exp)
+}
+
+// power is 10^n.
+func power(n int) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil) }
 
 // numberText is digits × 10^exp as the shortest clean JSON number: 21.4 and
 // 1e-9, never 21.40 and never 21.400000000000002.

@@ -12,7 +12,8 @@
 // told in the named shadow "connectivity" of the thing:
 //
 //	{"online": true, "since": 1764000000, "last_seen": 1764000600,
-//	 "quality": {"setpoint": "clamped"}, "refused": {"mode": "exception 3 (illegal data value)"}}
+//	 "quality": {"setpoint": "clamped"}, "refused": {"mode": "exception 3 (illegal data value)"},
+//	 "counters": {"readings": 86400, "failed": 3, "writes": 2, "refused": 1, "outages": 1}}
 //
 // since and last_seen are Unix seconds of the gateway's clock, to inform;
 // nothing is decided by them. quality names the points that are not good,

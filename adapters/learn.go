@@ -24,7 +24,7 @@ func (t *thing) learn(r Reading) *point {
 		return nil
 	}
 	t.learned++
-	p := t.newPoint(Point{})
+	p := t.newPoint(r.Path, Point{})
 	t.points[r.Path] = p
 	return p
 }

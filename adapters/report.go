@@ -17,11 +17,11 @@ const (
 )
 
 // toReport marks the value of p as one that the sink is to have. t.mu is held.
-func (t *thing) toReport(now time.Time, shadow, path string, p *point) {
-	if t.pending[shadow] == nil {
-		t.pending[shadow] = map[string]any{}
+func (t *thing) toReport(now time.Time, p *point) {
+	if t.pending[p.shadow] == nil {
+		t.pending[p.shadow] = map[string]any{}
 	}
-	t.pending[shadow][path] = p.value
+	t.pending[p.shadow][p.path] = p.value
 	p.sent, p.sentAt = p.value, now
 }
 

@@ -22,11 +22,19 @@ func (p Point) scale() Decimal {
 
 // ScaleInt is the value of a point whose device holds the integer raw.
 func (p Point) ScaleInt(raw int64) json.Number {
-	return p.scale().timesInt(raw < 0, uint64(max(raw, -raw)))
+	return p.linear(p.scale(), raw < 0, uint64(max(raw, -raw)))
 }
 
 // ScaleUint is ScaleInt of what may not fit an int64.
-func (p Point) ScaleUint(raw uint64) json.Number { return p.scale().timesInt(false, raw) }
+func (p Point) ScaleUint(raw uint64) json.Number { return p.linear(p.scale(), false, raw) }
+
+// linear is ±raw × scale + the point's offset.
+func (p Point) linear(scale Decimal, negative bool, raw uint64) json.Number {
+	if p.Offset == nil || p.Offset.coef == 0 {
+		return scale.timesInt(negative, raw)
+	}
+	return scale.timesIntPlus(negative, raw, *p.Offset)
+}
 
 // ScaleFloat is the value of a point whose device holds a float of 32 or 64
 // bits: the shortest decimal that is that float, times the scale. ok is false
@@ -42,7 +50,7 @@ func (p Point) ScaleFloat(raw float64, bits int) (v json.Number, ok bool) {
 	coef, _ := strconv.ParseUint(whole+fraction, 10, 64) // at most 17 digits
 	s := p.scale()
 	s.exp += exp - len(fraction)
-	return s.timesInt(math.Signbit(raw), coef), true
+	return p.linear(s, math.Signbit(raw), coef), true
 }
 
 // UnscaleInt is the integer that the device has to hold for value: the inverse
@@ -80,6 +88,9 @@ func (p Point) unscale(value any) (*big.Rat, error) {
 	r, err := rational(value)
 	if err != nil {
 		return nil, err
+	}
+	if p.Offset != nil {
+		r.Sub(r, p.Offset.rat())
 	}
 	return r.Quo(r, p.scale().rat()), nil
 }

@@ -1,13 +1,12 @@
 package adapters
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
+	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -34,6 +33,12 @@ type Sink interface {
 type Supervisor struct {
 	sink    Sink
 	log     *slog.Logger
+	changed chan struct{} // capacity 1: there is another set to run
+	set     atomic.Pointer[set]
+}
+
+// set is what a Supervisor runs. It does not change; another takes its place.
+type set struct {
 	drivers map[string]Driver // by name
 	things  map[string]*thing // those with a driver
 }
@@ -45,33 +50,106 @@ func New(things Things, drivers map[string]Driver, sink Sink, log *slog.Logger) 
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &Supervisor{sink: sink, log: log, drivers: drivers, things: map[string]*thing{}}
+	s := &Supervisor{sink: sink, log: log, changed: make(chan struct{}, 1)}
+	s.set.Store(&set{})
+	commit, _, err := s.Prepare(things, drivers)
+	if err != nil {
+		return nil, err
+	}
+	commit()
+	return s, nil
+}
+
+// Prepare makes the set of another configuration ready; commit has Run run it.
+// A thing that did not change, and whose driver is the same value as before,
+// goes on untouched, and so does such a driver. One that did change keeps what
+// is known of it and what is desired of it. A driver that is gone has ended
+// before one that is new begins: they may share a port.
+func (s *Supervisor) Prepare(things Things, drivers map[string]Driver) (commit, discard func(), err error) {
+	was, next := s.set.Load(), &set{drivers: drivers, things: map[string]*thing{}}
 	for name, cfg := range things {
 		if cfg.Driver() == "" {
 			continue
 		}
 		driver := drivers[cfg.Driver()]
 		if driver == nil {
-			return nil, fmt.Errorf("thing %s: no driver %s", name, cfg.Driver())
+			return nil, nil, fmt.Errorf("thing %s: no driver %s", name, cfg.Driver())
 		}
-		s.things[name] = newThing(name, cfg, driver, log.With("thing", name))
+		if t := was.things[name]; t != nil && t.driver == driver && reflect.DeepEqual(t.cfg, cfg) {
+			next.things[name] = t
+			continue
+		}
+		next.things[name] = newThing(name, cfg, driver, s.log.With("thing", name))
 	}
-	return s, nil
+	commit = func() {
+		for name, t := range next.things {
+			if old := was.things[name]; old != nil && old != t {
+				t.inherit(old)
+			}
+		}
+		s.set.Store(next)
+		nudge(s.changed)
+	}
+	return commit, func() {}, nil
+}
+
+// task is something that Run started.
+type task struct {
+	cancel context.CancelFunc
+	done   sync.WaitGroup
 }
 
 // Run runs all drivers until ctx ends, and returns nil when all have ended.
 func (s *Supervisor) Run(ctx context.Context) error {
-	var wg sync.WaitGroup
-	for _, t := range s.things {
-		t.start(time.Now())
-		wg.Go(func() { t.reporter(ctx, s.sink) })
-		wg.Go(func() { t.writer(ctx) })
+	tasks := map[any]*task{} // by driver and by thing
+	for {
+		s.follow(ctx, tasks)
+		select {
+		case <-ctx.Done():
+			for _, t := range tasks {
+				t.done.Wait()
+			}
+			return nil
+		case <-s.changed:
+		}
 	}
-	for name, d := range s.drivers {
-		wg.Go(func() { s.keep(ctx, name, d) })
+}
+
+// follow makes what runs the set that is to run.
+func (s *Supervisor) follow(ctx context.Context, tasks map[any]*task) {
+	now := s.set.Load()
+	start := map[any][]func(context.Context){}
+	for name, d := range now.drivers {
+		start[d] = append(start[d], func(ctx context.Context) { s.keep(ctx, name, d) })
 	}
-	wg.Wait()
-	return nil
+	for _, t := range now.things {
+		start[t] = append(start[t], func(ctx context.Context) { t.reporter(ctx, s.sink) }, t.writer)
+	}
+	var ending []*task
+	for key, t := range tasks {
+		if start[key] == nil {
+			t.cancel()
+			delete(tasks, key)
+			ending = append(ending, t)
+		}
+	}
+	for _, t := range ending {
+		t.done.Wait()
+	}
+	for key, parts := range start {
+		if tasks[key] != nil {
+			continue
+		}
+		if t, ok := key.(*thing); ok {
+			t.start(time.Now())
+		}
+		own, cancel := context.WithCancel(ctx)
+		t := &task{cancel: cancel}
+		for _, part := range parts {
+			t.done.Go(func() { part(own) })
+		}
+		tasks[key] = t
+	}
 }
 
 // keep runs one driver and starts it again whenever it fails.
@@ -104,7 +182,7 @@ func (s *Supervisor) emit(readings ...Reading) {
 		for n < len(readings) && readings[n].Thing == readings[0].Thing {
 			n++
 		}
-		if t := s.things[readings[0].Thing]; t != nil {
+		if t := s.set.Load().things[readings[0].Thing]; t != nil {
 			t.take(time.Now(), readings[:n])
 		}
 		readings = readings[n:]
@@ -117,46 +195,9 @@ func (s *Supervisor) emit(readings ...Reading) {
 // changed, and at the start with what is still outstanding: it is kept in
 // memory only.
 func (s *Supervisor) Actuate(thing, shadow string, desired map[string]any) {
-	if t := s.things[thing]; t != nil && shadow == "" {
-		t.desire(time.Now(), desired)
+	if t := s.set.Load().things[thing]; t != nil && shadow == "" {
+		t.desire(desired)
 	}
-}
-
-// ThingStatus is how a wired thing is.
-type ThingStatus struct {
-	Name       string             `json:"name"`
-	Type       string             `json:"type,omitempty"`
-	Attributes map[string]string  `json:"attributes,omitempty"`
-	Bus        string             `json:"bus"` // the driver: a bus, or what a thing of its own is read by
-	Unit       int                `json:"unit"`
-	Known      bool               `json:"known"` // false: neither heard nor given up since the start
-	Online     bool               `json:"online"`
-	Since      time.Time          `json:"since,omitzero"`
-	LastSeen   time.Time          `json:"last_seen,omitzero"`
-	Quality    map[string]Quality `json:"quality,omitempty"` // of points that are not good
-	Refused    map[string]string  `json:"refused,omitempty"` // why a desired value is not taken
-	Unreported int                `json:"unreported"`        // values that the sink does not have yet
-}
-
-// Things are all wired things, by name.
-func (s *Supervisor) Things() []ThingStatus {
-	list := make([]ThingStatus, 0, len(s.things))
-	for _, name := range slices.Sorted(maps.Keys(s.things)) {
-		list = append(list, s.things[name].status(time.Now()))
-	}
-	return list
-}
-
-// Stats is what each bus did since the start, by name.
-func (s *Supervisor) Stats() []BusStats {
-	list := make([]BusStats, 0, len(s.drivers))
-	for name, d := range s.drivers {
-		stats := d.Stats()
-		stats.Bus = name
-		list = append(list, stats)
-	}
-	slices.SortFunc(list, func(a, b BusStats) int { return cmp.Compare(a.Bus, b.Bus) })
-	return list
 }
 
 // sleep waits and says whether it slept to the end.

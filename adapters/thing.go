@@ -2,6 +2,7 @@ package adapters
 
 import (
 	"log/slog"
+	"reflect"
 	"sync"
 	"time"
 )
@@ -27,10 +28,15 @@ type thing struct {
 	since   time.Time // when online became what it is
 	heard   time.Time // when the device was last heard
 	told    told
+
+	desired  map[string]any // as Actuate said it last
+	counters Counters
 }
 
 // point is what is known of one point.
 type point struct {
+	path    string
+	shadow  string // that the last reading was for
 	cfg     Point
 	every   time.Duration
 	value   any // the last good one; nil before the first
@@ -47,21 +53,39 @@ func newThing(name string, cfg Thing, d Driver, log *slog.Logger) *thing {
 		report: make(chan struct{}, 1), write: make(chan struct{}, 1),
 		points: map[string]*point{}, wants: map[string]*want{}, pending: map[string]map[string]any{},
 	}
-	for path, p := range cfg.Points {
-		t.points[path] = t.newPoint(p)
+	for path, p := range cfg.AllPoints() {
+		t.points[path] = t.newPoint(path, p)
 	}
 	return t
 }
 
 // newPoint is a point with what the thing says for all of its points.
-func (t *thing) newPoint(cfg Point) *point {
+func (t *thing) newPoint(path string, cfg Point) *point {
 	if cfg.Deadband == nil {
 		cfg.Deadband = t.cfg.Deadband
 	}
 	if cfg.Heartbeat == 0 {
 		cfg.Heartbeat = t.cfg.Heartbeat
 	}
-	return &point{cfg: cfg, every: t.cfg.EveryOf(cfg), quality: Good}
+	return &point{path: path, cfg: cfg, every: t.cfg.EveryOf(cfg), quality: Good}
+}
+
+// inherit takes over what is known of the thing as it was configured before.
+func (t *thing) inherit(old *thing) {
+	old.mu.Lock()
+	defer old.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.known, t.online, t.since, t.heard, t.counters = old.known, old.online, old.since, old.heard, old.counters
+	for path, p := range t.points {
+		if o := old.points[path]; o != nil && reflect.DeepEqual(o.cfg, p.cfg) {
+			p.value, p.quality, p.at, p.shadow = o.value, o.quality, o.at, o.shadow
+			if p.value != nil { // the old reporter may have failed with it
+				t.toReport(time.Now(), p)
+			}
+		}
+	}
+	t.want(old.desired)
 }
 
 // start begins the time within which the device is to be heard first.
@@ -70,7 +94,9 @@ func (t *thing) start(now time.Time) {
 	defer t.mu.Unlock()
 	t.started = now
 	for _, p := range t.points {
-		p.at = now
+		if p.at.IsZero() {
+			p.at = now
+		}
 	}
 }
 
@@ -98,10 +124,14 @@ func (t *thing) takeOne(now time.Time, r Reading, word bool) {
 	if r.Quality.Answered() {
 		t.hear(now, r.Time)
 	}
-	if r.Quality.HasValue() {
-		p.value = r.Value
+	if !r.Quality.HasValue() {
+		t.counters.Failed++
+	} else {
+		t.counters.Readings++
+		p.value, p.shadow = r.Value, r.Shadow
+		t.wants[r.Path].confirm(r.Value)
 		if p.worthReporting(now, word) {
-			t.toReport(now, r.Shadow, r.Path, p)
+			t.toReport(now, p)
 		}
 	}
 }
@@ -126,6 +156,7 @@ func (t *thing) silent(now time.Time) {
 		return
 	}
 	t.known, t.online, t.since = true, false, now
+	t.counters.Outages++
 	t.log.Warn("offline", "silent_for", now.Sub(t.lastSign()).Round(time.Millisecond))
 }
 
@@ -179,18 +210,4 @@ func (p *point) worthReporting(now time.Time, word bool) bool {
 		return false
 	}
 	return p.cfg.Deadband == nil || word || p.cfg.Deadband.exceeded(p.sent, p.value)
-}
-
-func (t *thing) status(now time.Time) ThingStatus {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := ThingStatus{
-		Name: t.name, Type: t.cfg.Type, Attributes: t.cfg.Attributes, Bus: t.cfg.Driver(), Unit: t.cfg.UnitID(),
-		Known: t.known, Online: t.online, Since: t.since, LastSeen: t.heard,
-		Quality: t.qualities(now), Refused: t.refusals(),
-	}
-	for _, paths := range t.pending {
-		s.Unreported += len(paths)
-	}
-	return s
 }

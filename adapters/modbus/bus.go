@@ -43,7 +43,8 @@ type Bus struct {
 	ending  bool // Run is to end: what fails now is no news
 	link    link // nil: there is none; Run alone changes it
 	points  map[pointKey]*point
-	roster  *roster // what Run is to poll instead of what it polls; nil: nothing new
+	things  adapters.Things // that are polled
+	roster  *roster         // what Run is to poll instead of what it polls; nil: nothing new
 	writes  []*write
 	jobs    []*job
 	stats   adapters.BusStats

@@ -66,16 +66,16 @@ func (c codec) decode(words []uint16) (any, adapters.Quality) {
 	raw := c.bytes(data[:0], words)
 	switch c.kind {
 	case boolean:
-		word := binary.BigEndian.Uint16(raw)
+		n := number(raw)
 		if c.bit >= 0 {
-			word &= 1 << c.bit
+			n &= 1 << c.bit
 		}
-		return word != 0, adapters.Good
+		return n != 0, adapters.Good
 	case signed:
 		n := number(raw) << (64 - c.bits)
-		return c.point.ScaleInt(int64(n) >> (64 - c.bits)), adapters.Good
+		return c.point.Named(c.point.ScaleInt(int64(n) >> (64 - c.bits))), adapters.Good
 	case unsigned:
-		return c.point.ScaleUint(number(raw) & (math.MaxUint64 >> (64 - c.bits))), adapters.Good
+		return c.point.Named(c.point.ScaleUint(number(raw) & (math.MaxUint64 >> (64 - c.bits)))), adapters.Good
 	case float:
 		f := math.Float64frombits(number(raw))
 		if c.bits == 32 {
@@ -109,7 +109,11 @@ func (c codec) encode(value any) ([]uint16, error) {
 	var raw []byte
 	switch c.kind {
 	case signed, unsigned:
-		n, err := c.point.UnscaleInt(value)
+		held, err := c.point.Unnamed(value)
+		if err != nil {
+			return nil, err
+		}
+		n, err := c.point.UnscaleInt(held)
 		if err != nil {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -82,6 +83,9 @@ func parseFormat(p *point, cfg adapters.Point, fault func(key, text string)) {
 	}
 	p.codec.format = f
 	p.codec.count = max(1, f.bits/16)
+	if cfg.Bit != nil && (f.kind == signed || f.kind == unsigned) {
+		p.codec.kind = boolean
+	}
 	if f.kind != text {
 		if cfg.Length != 0 {
 			fault("length", "is for type string")
@@ -112,21 +116,39 @@ func parseOrder(p *point, cfg adapters.Point, fault func(key, text string)) {
 func checkKeys(p *point, cfg adapters.Point, fault func(key, text string)) {
 	c := &p.codec
 	numeric := c.kind == signed || c.kind == unsigned || c.kind == float
+	whole := c.kind == signed || c.kind == unsigned
 	for _, key := range []struct {
 		name string
 		set  bool
-	}{{"scale", cfg.Scale != nil}, {"deadband", cfg.Deadband != nil}, {"min", cfg.Min != nil}, {"max", cfg.Max != nil}} {
-		if key.set && !numeric {
-			fault(key.name, "is for numbers")
+		ok   bool
+		text string
+	}{
+		{"scale", cfg.Scale != nil, numeric, "is for numbers"},
+		{"offset", cfg.Offset != nil, numeric, "is for numbers"},
+		{"deadband", cfg.Deadband != nil, numeric, "is for numbers"},
+		{"min", cfg.Min != nil, numeric, "is for numbers"},
+		{"max", cfg.Max != nil, numeric, "is for numbers"},
+		{"step", cfg.Step != nil, numeric, "is for numbers"},
+		{"enum", len(cfg.Enum) > 0, whole, "is for integers"},
+		{"bits", len(cfg.Bits) > 0, whole && c.bits >= 16, "are of an integer of 16 bits and more"},
+	} {
+		if key.set && !key.ok {
+			fault(key.name, key.text)
 		}
 	}
 	if cfg.Bit != nil {
 		c.bit = *cfg.Bit
+		most := max(16, c.bits)
 		switch {
 		case c.isBit || c.kind != boolean:
-			fault("bit", "is for type bool in a register (input or holding)")
-		case c.bit < 0 || c.bit > 15:
-			fault("bit", fmt.Sprintf("%d is no bit of a register: 0 (the lowest) to 15", c.bit))
+			fault("bit", "is for type bool, or an integer, in a register (input or holding)")
+		case c.bit < 0 || c.bit >= most:
+			fault("bit", fmt.Sprintf("%d is no bit of it: 0 (the lowest) to %d", c.bit, most-1))
+		}
+	}
+	for number := range cfg.Bits {
+		if n, err := strconv.Atoi(number); whole && err == nil && n >= c.bits {
+			fault("bits."+number, fmt.Sprintf("is no bit of a %s: 0 (the lowest) to %d", cfg.Type, c.bits-1))
 		}
 	}
 	switch {

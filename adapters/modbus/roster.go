@@ -1,7 +1,9 @@
 package modbus
 
 import (
+	"log/slog"
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -15,16 +17,50 @@ type roster struct {
 	points map[pointKey]*point
 }
 
+// Prepare makes the buses of a configuration ready that follows another, whose
+// buses are old; commit has them poll its things. A bus whose own settings did
+// not change is the one of old, with its link and with what it knows of its
+// units, and goes on untouched when its things did not change either.
+func (bs Buses) Prepare(old map[string]*Bus, things adapters.Things, log *slog.Logger) (next map[string]*Bus, commit func()) {
+	next = map[string]*Bus{}
+	var polling []*Bus
+	for name, cfg := range bs {
+		b := old[name]
+		if b == nil || !reflect.DeepEqual(b.cfg, cfg.withDefaults()) {
+			next[name] = New(name, cfg, things, log)
+			continue
+		}
+		next[name] = b
+		if !reflect.DeepEqual(b.things, onBus(name, things)) {
+			polling = append(polling, b)
+		}
+	}
+	return next, func() {
+		for _, b := range polling {
+			b.Poll(things)
+		}
+	}
+}
+
+// onBus are the things that a bus serves.
+func onBus(name string, things adapters.Things) adapters.Things {
+	on := adapters.Things{}
+	for thing, t := range things {
+		if t.Bus == name && t.Driver() == name {
+			on[thing] = t
+		}
+	}
+	return on
+}
+
 // Poll makes the bus poll the things that are on it instead of those before.
 // The link stays, and what is known of a unit that is still there.
 func (b *Bus) Poll(things adapters.Things) {
 	r := &roster{points: map[pointKey]*point{}}
 	units := map[byte]*unit{}
+	things = onBus(b.name, things)
 	for _, thing := range slices.Sorted(maps.Keys(things)) {
 		t := things[thing]
-		if t.Bus != b.name {
-			continue
-		}
 		id := byte(t.UnitID())
 		if units[id] == nil {
 			units[id] = newUnit(id, b.cfg.serial(), b.send)
@@ -37,7 +73,7 @@ func (b *Bus) Poll(things adapters.Things) {
 		r.units = append(r.units, units[id])
 	}
 	b.mu.Lock()
-	b.roster, b.points = r, r.points
+	b.roster, b.points, b.things = r, r.points, things
 	b.mu.Unlock()
 	b.wake()
 }

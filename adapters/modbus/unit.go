@@ -38,7 +38,7 @@ func (u *unit) add(name string, t adapters.Thing) []*point {
 		u.limits.registers = min(u.limits.registers, t.MaxRegisters)
 	}
 	var added []*point
-	for path, cfg := range t.Points {
+	for path, cfg := range t.AllPoints() {
 		p := parsePoint(cfg, func(string, string) {}) // Validate has told the faults
 		p.thing, p.path, p.unit, p.every = name, path, u, t.EveryOf(cfg)
 		added = append(added, &p)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"edgeshadow/test/ptytest"
 )
 
 // MustServe is a server on a free port of the loopback; it ends with the test.
@@ -20,6 +22,37 @@ func MustServe(tb testing.TB) *Server {
 		}
 	})
 	return s
+}
+
+// MustServeRTU is MustServe with RTU frames over TCP.
+func MustServeRTU(tb testing.TB) *Server {
+	tb.Helper()
+	s := New()
+	if err := s.ListenRTU("127.0.0.1:0"); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return s
+}
+
+// MustServeLine is a server on a line whose plug can be pulled; Attach serves
+// it again after a re-plug. It ends with the test.
+func MustServeLine(tb testing.TB) (*Server, *ptytest.Line) {
+	tb.Helper()
+	s := New()
+	line := ptytest.MustOpen(tb)
+	s.Attach(line)
+	tb.Cleanup(func() {
+		line.Unplug()
+		if err := s.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return s, line
 }
 
 // await waits until done, which is called with mu held, says true.

@@ -1,5 +1,5 @@
-// Package modbustest is a Modbus TCP server to test and to play with: a stand-in
-// for a PLC, written from the specification (Modbus Application Protocol
+// Package modbustest is a Modbus server, over TCP and on a line, to test and to
+// play with: a stand-in for a PLC or a bus of devices, written from the specification (Modbus Application Protocol
 // V1.1b3, Modbus Messaging on TCP/IP V1.0b) and independent of the client that
 // the gateway uses.
 //

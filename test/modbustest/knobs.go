@@ -14,6 +14,7 @@ type Knobs struct {
 	Garbage  int           // send bytes that are no Modbus instead of the next n answers
 	Late     int           // send the next n answers with the answer after it, late
 	Wrong    int           // answer the next n requests with a function code that nobody asked for
+	Foreign  int           // on a line, send the frames of another unit before the next n answers
 }
 
 // Turn changes the knobs.
@@ -55,6 +56,7 @@ const (
 	garbage
 	late
 	wrong
+	foreign
 )
 
 // spoiled takes one from the first counter that is turned.
@@ -62,7 +64,7 @@ func (k *Knobs) spoiled() spoil {
 	for _, c := range []struct {
 		left *int
 		how  spoil
-	}{{&k.Drop, dropped}, {&k.Reset, reset}, {&k.Garbage, garbage}, {&k.Late, late}, {&k.Wrong, wrong}} {
+	}{{&k.Drop, dropped}, {&k.Reset, reset}, {&k.Garbage, garbage}, {&k.Late, late}, {&k.Wrong, wrong}, {&k.Foreign, foreign}} {
 		if *c.left > 0 {
 			*c.left--
 			return c.how

@@ -3,6 +3,7 @@ package modbustest
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"sync"
@@ -35,7 +36,8 @@ func (r Request) String() string {
 // Write says whether the request changes something.
 func (r Request) Write() bool { return r.Values != nil }
 
-// Server is a Modbus TCP server. New makes one, Listen starts it.
+// Server is a Modbus server. New makes one, Listen starts it over TCP,
+// ListenRTU over TCP with the frames of a line, Attach on a line.
 type Server struct {
 	// OnWrite, when set before Listen, is called after each write that was
 	// done and before its answer, so that a simulation can react.
@@ -63,7 +65,21 @@ func New() *Server {
 
 // Listen serves at addr (127.0.0.1:0 takes a free port) until Close. It may be
 // called again after Close: the server is back with the tables it had.
-func (s *Server) Listen(addr string) error {
+func (s *Server) Listen(addr string) error { return s.listen(addr, s.session) }
+
+// ListenRTU is Listen with RTU frames over TCP, as a transparent converter has
+// them.
+func (s *Server) ListenRTU(addr string) error {
+	return s.listen(addr, func(c net.Conn) { s.serveRTU(c) })
+}
+
+// Attach serves RTU frames on a line until it can't be read any more, or the
+// server closes it; it returns at once.
+func (s *Server) Attach(line io.ReadWriter) {
+	s.wg.Go(func() { s.serveRTU(line) })
+}
+
+func (s *Server) listen(addr string, serve func(net.Conn)) error {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
@@ -71,7 +87,7 @@ func (s *Server) Listen(addr string) error {
 	s.mu.Lock()
 	s.listener, s.open = l, true
 	s.mu.Unlock()
-	s.wg.Go(func() { s.accept(l) })
+	s.wg.Go(func() { s.accept(l, serve) })
 	return nil
 }
 
@@ -104,7 +120,7 @@ func (s *Server) Close() error {
 	return err
 }
 
-func (s *Server) accept(l net.Listener) {
+func (s *Server) accept(l net.Listener, serve func(net.Conn)) {
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -115,7 +131,7 @@ func (s *Server) accept(l net.Listener) {
 			continue
 		}
 		s.wg.Go(func() {
-			s.session(c)
+			serve(c)
 			c.Close()
 			s.mu.Lock()
 			delete(s.conns, c)
