@@ -299,3 +299,12 @@ func (l badgerLog) Infof(format string, v ...any) {
 	l.log.Debug("badger: " + strings.TrimSpace(fmt.Sprintf(format, v...)))
 }
 func (l badgerLog) Debugf(string, ...any) {}
+
+// Free says whether no process has the store below path, as an error.
+func Free(path string) error {
+	lock, err := lockStore(path)
+	if err != nil {
+		return fmt.Errorf("store %s: %w", path, err)
+	}
+	return lock.Close()
+}

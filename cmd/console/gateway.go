@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"edgeshadow/adapters"
@@ -22,6 +23,8 @@ type Gateway interface {
 	Decisions(id *shadow.ID) ([]bridge.Decision, error)
 	// Reloaded reads the configuration again and applies it, or not.
 	Reloaded() Reloaded
+	// Backup writes the whole gateway: store, CA and configuration.
+	Backup(w io.Writer) error
 	// Ready is nil while the gateway does its work, else why it does not.
 	Ready() error
 	Timings() *Timings

@@ -84,6 +84,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /v1/things/{thing}/shadows", s.names)
 	mux.HandleFunc("GET /v1/things/{thing}/watch", s.watch)
 	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, _ *http.Request) { respond(w, s.gateway.Reloaded(), nil) })
+	mux.HandleFunc("GET /v1/backup", s.backup)
 	s.health(mux)
 	return mux
 }

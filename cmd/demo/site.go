@@ -158,6 +158,7 @@ func (s *site) start(ctx context.Context, side string, files func(address string
 	}
 	g, err := gateway.Open(cfg, gateway.Options{
 		Socket: s.socket(side), Log: slog.New(slog.NewTextHandler(logFile, nil)), Backoff: quick,
+		File: s.path(side, "edgeshadow.yaml"),
 	})
 	if err != nil {
 		return nil, "", err

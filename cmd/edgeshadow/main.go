@@ -105,6 +105,8 @@ func command() *cobra.Command {
 		manCommand(),
 		configCommand(),
 		reloadCommand(),
+		backupCommand(),
+		restoreCommand(),
 	)
 	misuse(root)
 	return root

@@ -25,13 +25,12 @@ func runCommand() *cobra.Command {
 		hangup := make(chan os.Signal, 1)
 		signal.Notify(hangup, syscall.SIGHUP)
 		defer signal.Stop(hangup)
-		load := func() (*config.Config, error) { return config.Load(*path) }
-		cfg, err := load()
+		cfg, err := config.Load(*path)
 		if err != nil {
 			return err
 		}
 		g, err := gateway.Open(cfg, gateway.Options{
-			Socket: gateway.DefaultSocket(), Log: logger(c.ErrOrStderr()), Load: load, Hangup: hangup,
+			Socket: gateway.DefaultSocket(), Log: logger(c.ErrOrStderr()), File: *path, Hangup: hangup,
 		})
 		if err != nil {
 			return err

@@ -25,8 +25,9 @@ type Options struct {
 	Socket  string           // where the API listens; empty: nowhere
 	Log     *slog.Logger     // nil discards
 	Backoff upstream.Backoff // of the uplink; zero: the default
-	// Load reads the configuration again, for a reload; nil: there is none.
-	Load func() (*config.Config, error)
+	// File is the main file of the configuration, for a reload and a backup;
+	// empty: it did not come from one.
+	File string
 	// Hangup asks for a reload; nil: only the API does.
 	Hangup <-chan os.Signal
 }

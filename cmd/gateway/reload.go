@@ -53,10 +53,10 @@ func (g *Gateway) Reload() ([]config.Change, error) {
 }
 
 func (g *Gateway) reload() (changes []config.Change, err error) {
-	if g.options.Load == nil {
+	if g.options.File == "" {
 		return nil, errors.New("reload: this gateway has no configuration file")
 	}
-	cfg, err := g.options.Load()
+	cfg, err := config.Load(g.options.File)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,272 @@
+package gateway
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"edgeshadow/config"
+	"edgeshadow/localshadow"
+)
+
+// maxRestored bounds one file of a backup, but for the store.
+const maxRestored = 4 << 20
+
+// Restored is what a restore did.
+type Restored struct {
+	Manifest
+	Files    []string // that were written
+	SetAside []string // what was there before, under its new name
+}
+
+// ReadManifest reads what a backup is of.
+func ReadManifest(r io.Reader) (m Manifest, err error) {
+	zipped, err := gzip.NewReader(r)
+	if err != nil {
+		return m, fmt.Errorf("it is no backup: %w", err)
+	}
+	archive := tar.NewReader(zipped)
+	header, err := archive.Next()
+	if err != nil || header.Name != backupManifest {
+		return m, errors.Join(errors.New("it is no backup"), err)
+	}
+	if err := json.NewDecoder(io.LimitReader(archive, maxRestored)).Decode(&m); err != nil {
+		return m, fmt.Errorf("it is no backup: %w", err)
+	}
+	if m.Format != backupFormat {
+		return m, fmt.Errorf("a backup of format %d; this version reads %d", m.Format, backupFormat)
+	}
+	return m, nil
+}
+
+// VerifyBackup reads a backup to its end.
+func VerifyBackup(r io.Reader) error {
+	zipped, err := gzip.NewReader(r)
+	if err != nil {
+		return err
+	}
+	archive := tar.NewReader(zipped)
+	for {
+		if _, err := archive.Next(); errors.Is(err, io.EOF) {
+			_, err := io.Copy(io.Discard, zipped) // to its checksum
+			return err
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// Restore brings a backup back while no daemon runs. The configuration goes into
+// the folder of main, the store and the CA to where that configuration says. All
+// of it is unpacked and checked first; then what was there is set aside, and the
+// new put into its place. A nil log discards.
+func Restore(file, main string, log *slog.Logger) (out Restored, err error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return out, err
+	}
+	defer f.Close()
+	if out.Manifest, err = ReadManifest(f); err != nil {
+		return out, fmt.Errorf("%s: %w", file, err)
+	}
+	if err := os.MkdirAll(filepath.Dir(main), 0o755); err != nil {
+		return out, err
+	}
+	u := &unpacking{main: main, log: log, out: &out}
+	if u.staged, err = os.MkdirTemp(filepath.Dir(main), ".restoring-"); err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(u.staged)) }()
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return out, err
+	}
+	if err := u.unpack(f); err != nil {
+		return out, fmt.Errorf("%s: %w", file, err)
+	}
+	return out, u.install()
+}
+
+// unpacking is a backup on its way into its place.
+type unpacking struct {
+	main, staged string
+	log          *slog.Logger
+	out          *Restored
+}
+
+func (u *unpacking) unpack(r io.Reader) error {
+	zipped, err := gzip.NewReader(r)
+	if err != nil {
+		return err
+	}
+	archive := tar.NewReader(zipped)
+	dump, err := os.Create(filepath.Join(u.staged, "store.dump"))
+	if err != nil {
+		return err
+	}
+	defer dump.Close()
+	for {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			if _, err := io.Copy(io.Discard, zipped); err != nil { // to its checksum
+				return err
+			}
+			return dump.Close()
+		}
+		if err != nil {
+			return err
+		}
+		switch name := header.Name; {
+		case name == backupManifest:
+		case strings.HasPrefix(name, backupStore):
+			_, err = io.Copy(dump, archive)
+		case strings.HasPrefix(name, backupPKI), strings.HasPrefix(name, backupConfig):
+			err = u.write(name, fs.FileMode(header.Mode).Perm(), archive)
+		default:
+			err = fmt.Errorf("it holds %q", name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (u *unpacking) write(name string, mode fs.FileMode, from io.Reader) error {
+	if !filepath.IsLocal(name) || name != path.Clean(name) {
+		return fmt.Errorf("it holds %q", name)
+	}
+	target := filepath.Join(u.staged, name)
+	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
+		return err
+	}
+	data, err := io.ReadAll(io.LimitReader(from, maxRestored+1))
+	if err != nil {
+		return err
+	}
+	if len(data) > maxRestored {
+		return fmt.Errorf("%s is too large", name)
+	}
+	return os.WriteFile(target, data, mode)
+}
+
+// install puts everything into its place.
+func (u *unpacking) install() error {
+	staged := filepath.Join(u.staged, "config")
+	main := u.main
+	if u.out.Main != "" {
+		main = filepath.Join(staged, u.out.Main)
+	}
+	cfg, err := config.Load(main)
+	if err != nil {
+		return fmt.Errorf("the configuration in the backup: %w", err)
+	}
+	// The store is made beside its place: that one may be on another file system.
+	place := cfg.Store.Path
+	fresh := localshadow.Config{Path: filepath.Join(place, "restoring")}
+	if err := os.MkdirAll(place, 0o750); err != nil {
+		return err
+	}
+	if err := errors.Join(localshadow.Free(place), os.RemoveAll(fresh.Path)); err != nil {
+		return err
+	}
+	defer os.RemoveAll(fresh.Path)
+	dump, err := os.Open(filepath.Join(u.staged, "store.dump"))
+	if err != nil {
+		return err
+	}
+	defer dump.Close()
+	if err := localshadow.LoadDump(fresh, dump, u.log); err != nil {
+		return err
+	}
+	if err := u.swap(filepath.Join(fresh.Path, "store"), filepath.Join(place, "store")); err != nil {
+		return err
+	}
+	if err := u.swap(filepath.Join(u.staged, "pki"), filepath.Join(place, "pki")); err != nil {
+		return err
+	}
+	return filepath.WalkDir(staged, func(from string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) || err == nil && e.IsDir() {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(staged, from)
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(filepath.Dir(u.main), name)
+		if name == u.out.Main {
+			to = u.main
+		}
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return err
+		}
+		return u.swap(from, to)
+	})
+}
+
+// swap puts from in the place of to, and to aside. Without from nothing happens.
+func (u *unpacking) swap(from, to string) error {
+	if _, err := os.Lstat(from); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if _, err := os.Lstat(to); err == nil {
+		aside, err := freeName(to + ".before-restore")
+		if err != nil {
+			return err
+		}
+		if err := os.Rename(to, aside); err != nil {
+			return err
+		}
+		u.out.SetAside = append(u.out.SetAside, aside)
+	}
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	if err := adopt(to); err != nil {
+		return err
+	}
+	u.out.Files = append(u.out.Files, to)
+	return nil
+}
+
+func freeName(base string) (string, error) {
+	for n := 1; ; n++ {
+		name := base + "-" + strconv.Itoa(n)
+		if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+			return name, nil
+		} else if err != nil {
+			return "", err
+		}
+	}
+}
+
+// adopt gives what root put into a folder to the folder's owner and group: the
+// daemon is not root.
+func adopt(path string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	owner := info.Sys().(*syscall.Stat_t)
+	return filepath.WalkDir(path, func(name string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(name, int(owner.Uid), int(owner.Gid))
+	})
+}
