@@ -63,6 +63,7 @@ func Open(cfg *config.Config, o Options) (_ *Gateway, err error) {
 		}
 	}
 	g.broker = broker.New(cfg.Broker, g.service, ca, log)
+	g.broker.Store = g.store
 	g.service.Publisher = g.broker
 
 	drivers := map[string]adapters.Driver{}

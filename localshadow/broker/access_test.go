@@ -177,7 +177,7 @@ func TestAccess_Withdrawn(t *testing.T) {
 	if !present {
 		t.Fatal("no session")
 	}
-	p.expectMessage(t, qos1|dup, "plain")
+	p.expectMessage(t, qos1, "plain")
 	p.expectNothing(t)
 	p.send(t, disconnect)
 }

@@ -6,9 +6,11 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
 )
 
 // Bounds of one connection.
@@ -30,35 +32,40 @@ var errSlow = errors.New("the client does not read: its write buffer is full")
 // holds the client's lock while it writes.
 type conn struct {
 	net.Conn
-	slow func(*mqtt.Client) // called once, when the buffer overflows, with mu held
-	room chan struct{}
-	done chan struct{} // closed by Close
-	from origin
+	slow    func(*mqtt.Client) // called once, when the buffer overflows, with mu held
+	traffic *traffic
+	room    chan struct{}
+	done    chan struct{} // closed by Close
+	from    origin
 
 	// Of the goroutine that reads: see packet.go and session.go.
 	principal Principal // once CONNECT was accepted
+	session   *session  // the same
+	link      *link     // the session's hold of this connection
+	present   bool      // the session was there before
 	wire      wire
 	emptyWill bool // see OnPacketRead
-	exchanges *exchanges
-	held      locks
-	resumed   chan struct{} // closed when the session's old messages are re-sent; nil: there are none
+	goodbye   atomic.Bool
+	aliases   map[uint16]string
+	rate      bucket
+	held      held
 
 	mu       sync.Mutex
 	client   *mqtt.Client // once CONNECT was accepted
 	pending  []byte
-	spare    []byte // the buffer of the flush before
-	queued   int    // bytes pending and being written
-	stalled  bool   // the peer took nothing for the length of patience
+	queued   int  // bytes pending and being written
+	wanted   bool // the session waits for room
+	stalled  bool // the peer took nothing for the length of patience
 	flushing bool
 	closed   bool
 	err      error
 	flushes  sync.WaitGroup
 }
 
-func newConn(c net.Conn, slow func(*mqtt.Client), from origin) *conn {
+func newConn(c net.Conn, slow func(*mqtt.Client), t *traffic, from origin) *conn {
 	_ = c.SetDeadline(time.Now().Add(connectTimeout))
 	return &conn{
-		Conn: c, slow: slow, from: from, exchanges: newExchanges(),
+		Conn: c, slow: slow, traffic: t, from: from,
 		room: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 }
@@ -87,13 +94,6 @@ func (c *conn) admit(cl *mqtt.Client) {
 	c.mu.Unlock()
 }
 
-// session is the client, if CONNECT was accepted.
-func (c *conn) session() *mqtt.Client {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.client
-}
-
 // SetDeadline sets the read half only: the other belongs to flush.
 func (c *conn) SetDeadline(t time.Time) error {
 	c.mu.Lock()
@@ -120,10 +120,70 @@ func (c *conn) Write(b []byte) (int, error) {
 		_ = c.Conn.SetDeadline(time.Unix(1, 0)) // flush is writing: it fails, and closes
 		return 0, c.err
 	}
-	c.pending = append(c.pending, b...)
-	c.queued += len(b)
-	c.startFlush()
+	c.pending = append(c.buffer(), b...)
+	c.grown(len(b))
 	return len(b), nil
+}
+
+// publish writes a PUBLISH, past mochi. Whether there is room for it was asked
+// before: takes, hasRoom.
+func (c *conn) publish(p *publication) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil || c.closed {
+		return
+	}
+	was := len(c.pending)
+	c.pending = p.appendTo(c.buffer())
+	n := len(c.pending) - was
+	c.traffic.sent.Add(1)
+	c.traffic.bytes.Add(int64(n))
+	c.grown(n)
+}
+
+// acknowledge answers a PUBLISH or a PUBREC.
+func (c *conn) acknowledge(kind byte, id uint16) {
+	flags := byte(0)
+	if kind == packets.Pubrel {
+		flags = 2 // [MQTT-3.6.1-1]
+	}
+	_, _ = c.Write([]byte{kind<<4 | flags, 2, byte(id >> 8), byte(id)}) // a client that is gone repeats it
+	c.traffic.bytes.Add(4)
+}
+
+// takes tells whether a message of QoS 0 is written: a client that is behind
+// goes without it.
+func (c *conn) takes(m *message) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.queued == 0 || c.queued+m.size() <= paced && !c.traffic.crowded(c.queued)
+}
+
+// hasRoom tells whether a message that waits is written now. If not, the
+// session is woken when there is.
+func (c *conn) hasRoom() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wanted = c.queued > paced || c.traffic.crowded(c.queued)
+	return !c.wanted
+}
+
+// buffers are for what is being written. An idle connection has none.
+var buffers = sync.Pool{New: func() any { return new([4 << 10]byte) }}
+
+// buffer is pending, with room. It needs mu.
+func (c *conn) buffer() []byte {
+	if c.pending == nil {
+		return buffers.Get().(*[4 << 10]byte)[:0]
+	}
+	return c.pending
+}
+
+// grown notes that there is more to write. It needs mu.
+func (c *conn) grown(n int) {
+	c.queued += n
+	c.traffic.buffered.Add(int64(n))
+	c.startFlush()
 }
 
 // Close sends what is buffered, for a short time, and closes. It returns at once.
@@ -158,6 +218,8 @@ func (c *conn) flush() {
 	for {
 		c.mu.Lock()
 		if len(c.pending) == 0 || c.err != nil {
+			c.traffic.buffered.Add(-int64(len(c.pending)))
+			c.pending = nil
 			c.flushing = false
 			if c.closed || c.err != nil {
 				_ = c.Conn.Close()
@@ -166,17 +228,15 @@ func (c *conn) flush() {
 			return
 		}
 		out := c.pending
-		c.pending, c.spare = c.spare[:0], nil
+		c.pending = nil
 		c.mu.Unlock()
 
 		rest := out
 		for len(rest) > 0 && c.writeChunk(rest[:min(len(rest), chunk)]) {
 			rest = rest[min(len(rest), chunk):]
 		}
-		if cap(out) <= chunk { // a burst's buffer is not kept
-			c.mu.Lock()
-			c.spare = out[:0]
-			c.mu.Unlock()
+		if cap(out) == 4<<10 { // a burst's is not kept
+			buffers.Put((*[4 << 10]byte)(out[:4<<10]))
 		}
 	}
 }
@@ -191,8 +251,8 @@ func (c *conn) writeChunk(b []byte) bool {
 	_, err := c.Conn.Write(b)
 
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.queued -= len(b)
+	c.traffic.buffered.Add(-int64(len(b)))
 	c.stalled = false
 	if c.queued <= paced {
 		select {
@@ -203,7 +263,16 @@ func (c *conn) writeChunk(b []byte) bool {
 	if err != nil && c.err == nil {
 		c.err = err
 	}
-	return c.err == nil
+	ok := c.err == nil
+	wake := ok && c.wanted && c.queued <= paced && !c.traffic.crowded(c.queued)
+	if wake {
+		c.wanted = false
+	}
+	c.mu.Unlock()
+	if wake {
+		c.session.wake()
+	}
+	return ok
 }
 
 // pace holds a goroutine of the client's own, never a publisher, while the

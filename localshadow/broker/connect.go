@@ -13,7 +13,7 @@ import (
 // Bounds of a client (SHADOW 18, 27).
 const (
 	maxClientID  = 128
-	maxKeepalive = 1200 // seconds; also what 0 becomes, so that a dead peer is noticed
+	maxKeepalive = 1200 // seconds, of MQTT 5, which is told; also what 0 becomes, so that a dead peer is noticed
 )
 
 // refusal is why a CONNECT is refused.
@@ -24,8 +24,7 @@ type refusal struct {
 }
 
 // OnConnect decides who a client is and whether it may come in, and bounds what
-// it asks for. Its principal is kept in Properties.Username, where mochi keeps
-// it with the session.
+// it asks for.
 func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 	c := connOf(cl)
 	who, no := h.admit(cl, c, pk)
@@ -40,20 +39,34 @@ func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 		return no.code
 	}
 	c.principal = who
-	c.admit(cl)
-	cl.Properties.Username = []byte(who.Name())
-	if c.emptyWill {
-		cl.Properties.Will.Payload = nil
+	if code := h.begin(cl, c, pk); code != packets.CodeSuccess {
+		h.b.stats.refused.Add(1)
+		_ = h.b.server.SendConnack(cl, code, false, nil)
+		return code
 	}
-	if cl.State.Keepalive == 0 || cl.State.Keepalive > maxKeepalive {
+	c.admit(cl)
+	if cl.Properties.ProtocolVersion == 5 && (cl.State.Keepalive == 0 || cl.State.Keepalive > maxKeepalive) {
 		cl.State.Keepalive = maxKeepalive
 		cl.State.ServerKeepalive = true // [MQTT-3.2.2-21]
 	}
-	// An alias is known only to the connection that it was sent on, but a
-	// message that is repeated later carries it too.
-	cl.Properties.Props.TopicAliasMaximum = 0
-	unlimited(cl)
+	cl.State.Inflight.ResetReceiveQuota(1 << 30) // exchanges are bounded in readPublish
 	return nil
+}
+
+// begin gives the connection its session. What the store must know of it is on
+// disk when the client hears of it.
+func (h *hook) begin(cl *mqtt.Client, c *conn, pk packets.Packet) packets.Code {
+	h.b.takeOver(cl.ID)
+	due, changed, err := h.b.open(cl, c, pk, c.principal)
+	due.send(h.b)
+	if err != nil {
+		h.b.log.Warn("client refused", "client", cl.ID, "remote", cl.Net.Remote, "err", err)
+		return packets.ErrServerUnavailable
+	}
+	if changed && !h.b.keeper.sync() {
+		return packets.ErrServerUnavailable
+	}
+	return packets.CodeSuccess
 }
 
 // OnConnectAuthenticate has nothing left to decide.
@@ -66,6 +79,9 @@ func (h *hook) admit(cl *mqtt.Client, c *conn, pk packets.Packet) (who Principal
 	if no := checkWill(pk.Connect); no != nil {
 		return nil, no
 	}
+	if pk.Properties.AuthenticationMethod != "" { // [MQTT-4.12.0-1]
+		return nil, &refusal{code: packets.ErrBadAuthenticationMethod, why: "it asks for an authentication method, of which there is none"}
+	}
 	who, err := h.b.Access.Authenticate(credentials(cl, c, pk))
 	if err != nil {
 		_, trusts := h.b.Access.(trusting)
@@ -75,10 +91,10 @@ func (h *hook) admit(cl *mqtt.Client, c *conn, pk packets.Packet) (who Principal
 		return nil, &refusal{packets.ErrNotAuthorized, "its policies do not allow it", true}
 	}
 	c.held.take(h.b.turns.of(cl.ID))
-	if old, ok := h.b.server.Clients.Get(cl.ID); ok && string(old.Properties.Username) != who.Name() {
+	if owner := h.b.sessions.owner(cl.ID); owner != "" && owner != who.Name() {
 		return nil, &refusal{
 			code: packets.ErrNotAuthorized,
-			why:  fmt.Sprintf("the session of this client id belongs to %s, not to %s", old.Properties.Username, who.Name()),
+			why:  fmt.Sprintf("the session of this client id belongs to %s, not to %s", owner, who.Name()),
 		}
 	}
 	return who, nil

@@ -1,9 +1,9 @@
 package broker
 
 import (
+	"maps"
+	"slices"
 	"sync"
-
-	mqtt "github.com/mochi-mqtt/server/v2"
 )
 
 // maxExchanges bounds the QoS 2 messages of one client that wait for its
@@ -21,8 +21,8 @@ type exchanges struct {
 
 // exchange is one message that was accepted.
 type exchange struct {
-	cl       *mqtt.Client // where the PUBREC goes: the connection that asked last
-	received bool         // the message is ours, PUBREC may be sent
+	c        *conn // where the PUBREC goes: the connection that asked last
+	received bool  // the message is ours, PUBREC may be sent
 }
 
 func newExchanges() *exchanges { return &exchanges{ids: map[uint16]*exchange{}} }
@@ -35,19 +35,19 @@ func (e *exchanges) len() int {
 
 // begin notes a PUBLISH. One that is known is a repetition: it is not taken
 // again, and received tells whether it is acknowledged again or still under way.
-func (e *exchanges) begin(id uint16, cl *mqtt.Client) (known, received bool) {
+func (e *exchanges) begin(id uint16, c *conn) (known, received bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if x, ok := e.ids[id]; ok {
-		x.cl = cl
+		x.c = c
 		return true, x.received
 	}
-	e.ids[id] = &exchange{cl: cl}
+	e.ids[id] = &exchange{c: c}
 	return false, false
 }
 
 // receive notes that a message is ours and returns who is told.
-func (e *exchanges) receive(id uint16) *mqtt.Client {
+func (e *exchanges) receive(id uint16) *conn {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	x, ok := e.ids[id]
@@ -55,7 +55,7 @@ func (e *exchanges) receive(id uint16) *mqtt.Client {
 		return nil
 	}
 	x.received = true
-	return x.cl
+	return x.c
 }
 
 // end notes a PUBREL and tells whether its message is known.
@@ -65,4 +65,11 @@ func (e *exchanges) end(id uint16) bool {
 	_, ok := e.ids[id]
 	delete(e.ids, id)
 	return ok
+}
+
+// all are the ids that are known.
+func (e *exchanges) all() []uint16 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Collect(maps.Keys(e.ids))
 }

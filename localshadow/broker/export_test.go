@@ -15,7 +15,10 @@ var (
 	ValidTopic   = validTopic
 )
 
-const ReceiveMaximum = receiveMaximum
+const (
+	ReceiveMaximum = receiveMaximum
+	MaxAliases     = maxAliases
+)
 
 // Gate is the gate of connections.
 type Gate struct{ *gate }
@@ -30,7 +33,7 @@ type Conn struct{ *conn }
 
 // NewConn wraps; slow is called when the buffer overflows.
 func NewConn(c net.Conn, slow func()) Conn {
-	return Conn{newConn(c, func(*mqtt.Client) { slow() }, origin{})}
+	return Conn{newConn(c, func(*mqtt.Client) { slow() }, new(traffic), origin{})}
 }
 
 func (c Conn) Pace() { c.pace() }

@@ -160,7 +160,7 @@ func (l *listener) accept(c net.Conn, establish listeners.EstablishFn) {
 		}
 		l.b.web.take(inner)
 	default:
-		mqttConn := newConn(inner, l.b.cutSlow, origin{listener: l, admits: r.auth})
+		mqttConn := newConn(inner, l.b.cutSlow, &l.b.traffic, origin{listener: l, admits: r.auth})
 		if !l.begin(mqttConn) {
 			_ = mqttConn.Close()
 			return
@@ -221,9 +221,8 @@ func (l *listener) session(c *conn, establish listeners.EstablishFn) {
 			l.b.stats.malformed.Add(1)
 			l.log.Warn("a packet that the broker can't parse; the connection is closed", "remote", c.RemoteAddr(), "err", cause)
 			l.log.Debug("where it could not", "stack", string(debug.Stack()))
-			l.b.abandon(c)
 		}
-		c.held.release()
+		l.b.part(c)
 		_ = c.Close()
 		c.wait()
 		l.drop(c)

@@ -7,45 +7,59 @@ import (
 
 // wire is what a packet that is being processed had on the wire.
 //
-// mochi has one space of packet ids for the two directions of a connection. So
-// a PUBLISH whose id equals that of a delivery the client has not acknowledged
-// makes mochi forget the delivery, and a SUBSCRIBE with such an id is refused.
-// Both count from 1, so it happens. Therefore mochi sees every request of a
-// client with the id 0, which it never gives a delivery, and what it answers
-// gets the id of the request back. A connection's packets are processed and
-// answered one by one, so one id is enough; what is answered later (request.go)
-// carries its own.
+// mochi has one space of packet ids for the two directions of a connection, and
+// keeps what is under way in both itself. So it sees every request of a client
+// with the id 0 and QoS 0, and what it answers gets the id of the request back.
+// A connection's packets are processed and answered one by one, so one id is
+// enough; what is answered later (publish.go) carries its own.
 type wire struct {
 	id    uint16
 	qos   byte
-	known bool   // a PUBREL for a message that we have
-	mute  []mute // of a SUBSCRIBE
+	known bool   // a PUBREL or PUBREC for a message that we have
+	codes []byte // of a SUBACK or UNSUBACK
+	fresh []bool // filters of a SUBSCRIBE that the session did not have
 }
 
 // OnPacketRead sees every packet before mochi processes it. Rejecting one ends
 // the connection, with its last will.
 func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	c := connOf(cl)
-	switch pk.FixedHeader.Type {
-	case packets.Connect:
+	if pk.FixedHeader.Type == packets.Connect {
 		// mochi refuses an empty will; the standard has it.
 		if c.emptyWill = pk.Connect.WillFlag && len(pk.Connect.WillPayload) == 0; c.emptyWill {
 			pk.Connect.WillPayload = []byte{0}
 		}
 		return pk, nil
+	}
+	if c.session == nil { // mochi wants a CONNECT first
+		return pk, nil
+	}
+	if !c.rate.allow(h.b.rate) {
+		h.b.stats.flooding.Add(1)
+		return pk, h.violation(cl, packets.ErrMessageRateTooHigh, "more packets than a client may send")
+	}
+	switch pk.FixedHeader.Type {
 	case packets.Publish:
 		return h.readPublish(cl, c, pk)
-	case packets.Subscribe, packets.Unsubscribe:
+	case packets.Puback, packets.Pubrec, packets.Pubcomp:
+		h.readAck(c, &pk)
+	case packets.Subscribe:
+		return h.readSubscribe(cl, c, pk)
+	case packets.Unsubscribe:
 		if pk.PacketID == 0 {
-			return pk, h.violation(cl, packets.ErrProtocolViolationNoPacketID, "a packet without an id") // [MQTT-2.3.1-1]
+			return pk, h.violation(cl, packets.ErrProtocolViolationNoPacketID, "an UNSUBSCRIBE without an id") // [MQTT-2.3.1-1]
 		}
 		c.wire = wire{id: pk.PacketID}
 		pk.FixedHeader.Qos, pk.PacketID = 0, 0
 	case packets.Pubrel:
-		c.wire = wire{id: pk.PacketID, known: c.exchanges.end(pk.PacketID)}
+		c.wire = wire{id: pk.PacketID, known: h.released(c.session, pk.PacketID)}
 		pk.PacketID = 0
+	case packets.Disconnect:
+		return h.readDisconnect(cl, c, pk)
 	case packets.Connack, packets.Suback, packets.Unsuback, packets.Pingresp:
 		return pk, h.violation(cl, packets.ErrProtocolViolation, "a packet that only servers send")
+	case packets.Auth:
+		return pk, h.violation(cl, packets.ErrProtocolViolation, "AUTH where no method was agreed on") // [MQTT-4.12.0-6]
 	}
 	return pk, nil
 }
@@ -53,21 +67,24 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 // readPublish checks a PUBLISH, in the order in which a client would want to
 // hear of its faults, and takes its id and QoS.
 func (h *hook) readPublish(cl *mqtt.Client, c *conn, pk packets.Packet) (packets.Packet, error) {
+	if !c.resolve(&pk) { // [MQTT-3.3.2-8], [MQTT-3.3.2-9]
+		return pk, h.violation(cl, packets.ErrTopicAliasInvalid, "an invalid topic alias")
+	}
 	topic := pk.TopicName
 	switch {
 	case pk.FixedHeader.Qos > 0 && pk.PacketID == 0: // [MQTT-2.3.1-1]
 		return pk, h.violation(cl, packets.ErrProtocolViolationNoPacketID, "a PUBLISH without an id")
-	case pk.Properties.TopicAliasFlag: // none were announced [MQTT-3.3.2-9]
-		return pk, h.violation(cl, packets.ErrTopicAliasInvalid, "a topic alias")
 	case !validTopic(topic):
 		return pk, h.violation(cl, packets.ErrTopicNameInvalid, "publish to the invalid topic "+clip(topic))
+	case pk.Properties.ResponseTopic != "" && !validTopic(pk.Properties.ResponseTopic): // [MQTT-3.3.2-14]
+		return pk, h.violation(cl, packets.ErrProtocolViolation, "the invalid response topic "+clip(pk.Properties.ResponseTopic))
 	case !mayPublish(topic):
 		return pk, h.violation(cl, packets.ErrNotAuthorized, "publish to the reserved topic "+clip(topic))
 	case reserved(topic) && pk.FixedHeader.Retain:
 		return pk, h.violation(cl, packets.ErrNotAuthorized, "RETAIN on the reserved topic "+clip(topic))
 	case !mayPublishAs(c.principal, pk):
 		return pk, h.violation(cl, packets.ErrNotAuthorized, "publish to "+clip(topic)+", which its policies do not allow")
-	case pk.FixedHeader.Qos == 2 && c.exchanges.len() >= exchangeLimit(cl):
+	case pk.FixedHeader.Qos == 2 && c.session.exchanges.len() >= exchangeLimit(cl):
 		return pk, h.violation(cl, packets.ErrReceiveMaximum, "more messages of QoS 2 under way than allowed")
 	}
 	c.wire = wire{id: pk.PacketID, qos: pk.FixedHeader.Qos}
@@ -88,31 +105,76 @@ func exchangeLimit(cl *mqtt.Client) int {
 	return maxExchanges
 }
 
-// OnPacketEncode sees every packet before it is written.
+// readSubscribe refuses what the standard calls a protocol error.
+func (h *hook) readSubscribe(cl *mqtt.Client, c *conn, pk packets.Packet) (packets.Packet, error) {
+	if pk.PacketID == 0 {
+		return pk, h.violation(cl, packets.ErrProtocolViolationNoPacketID, "a SUBSCRIBE without an id") // [MQTT-2.3.1-1]
+	}
+	if ids := pk.Properties.SubscriptionIdentifier; len(ids) > 1 || len(ids) == 1 && ids[0] == 0 { // 3.8.2.1.2
+		return pk, h.violation(cl, packets.ErrProtocolViolation, "an invalid subscription identifier")
+	}
+	for _, f := range pk.Filters {
+		_, shared := unshare(f.Filter)
+		if f.RetainHandling > 2 || f.NoLocal && shared { // 3.8.3.1, [MQTT-3.8.3-4]
+			return pk, h.violation(cl, packets.ErrProtocolViolation, "invalid options of a subscription")
+		}
+	}
+	c.wire = wire{id: pk.PacketID}
+	pk.FixedHeader.Qos, pk.PacketID = 0, 0
+	return pk, nil
+}
+
+// readAck takes an acknowledgement of a delivery to its session. mochi, which
+// knows of none, does nothing on PUBACK and PUBCOMP, and answers a PUBREC: see
+// OnPacketEncode.
+func (h *hook) readAck(c *conn, pk *packets.Packet) {
+	refused := pk.ReasonCode >= packets.ErrUnspecifiedError.Code
+	known := c.session.acknowledged(pk.FixedHeader.Type, pk.PacketID, refused)
+	if pk.FixedHeader.Type == packets.Pubrec {
+		c.wire = wire{id: pk.PacketID, known: known}
+	}
+	pk.PacketID = 0
+}
+
+// released notes a PUBREL. Where the store knows the id, it must have forgotten
+// it before the client may use it for another message.
+func (h *hook) released(s *session, id uint16) bool {
+	if !s.exchanges.end(id) {
+		return false
+	}
+	if s.lasting() {
+		h.b.keeper.change(exchangeKey(s.id, id), nil)
+		h.b.keeper.sync()
+	}
+	return true
+}
+
+// readDisconnect notes that a client goes of its own will, and for how long its
+// session is to last (MQTT 5, 3.14.2.2.2).
+func (h *hook) readDisconnect(cl *mqtt.Client, c *conn, pk packets.Packet) (packets.Packet, error) {
+	if p := &pk.Properties; p.SessionExpiryIntervalFlag {
+		if !c.session.expire(p.SessionExpiryInterval) {
+			return pk, h.violation(cl, packets.ErrProtocolViolationZeroNonZeroExpiry, "a session that was to end is to last")
+		}
+		p.SessionExpiryIntervalFlag = false
+	}
+	if pk.ReasonCode == 0 {
+		c.goodbye.Store(true) // [MQTT-3.14.4-3]
+	}
+	return pk, nil
+}
+
+// OnPacketEncode sees every packet that mochi writes.
 func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	c := connOf(cl)
-	if c == nil {
-		return pk
-	}
 	switch pk.FixedHeader.Type {
-	case packets.Publish:
-		// Only the client's own goroutines write a PUBLISH: they may wait.
-		if !pk.FixedHeader.Dup {
-			c.awaitResumed()
-		}
-		c.pace()
 	case packets.Connack:
+		h.encodeConnack(cl, c, &pk)
 		c.held.release()
-	case packets.Suback:
-		pk.PacketID = c.wire.id
-		for _, m := range c.wire.mute {
-			pk.ReasonCodes[m.filter] = m.qos
-		}
-	case packets.Puback, packets.Pubrec, packets.Unsuback:
-		if pk.PacketID == 0 {
-			pk.PacketID = c.wire.id
-		}
-	case packets.Pubcomp:
+	case packets.Suback, packets.Unsuback:
+		pk.PacketID, pk.ReasonCodes = c.wire.id, c.wire.codes
+		pk.Properties = packets.Properties{}
+	case packets.Pubcomp, packets.Pubrel:
 		pk.PacketID = c.wire.id
 		if c.wire.known { // mochi, which does not know the id, denies it
 			pk.ReasonCode, pk.Properties.ReasonString = packets.CodeSuccess.Code, ""
@@ -121,15 +183,18 @@ func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet
 	return pk
 }
 
-// OnPublished takes mochi's note of a QoS 2 message away; exchanges have it.
-func (h *hook) OnPublished(cl *mqtt.Client, pk packets.Packet) {
-	if cl.Net.Inline {
+// encodeConnack tells what was decided about the session and what a client of
+// MQTT 5 must know of the broker (3.2.2.3).
+func (h *hook) encodeConnack(cl *mqtt.Client, c *conn, pk *packets.Packet) {
+	switch {
+	case cl.Properties.ProtocolVersion < 5 && pk.ReasonCode > packets.Err3NotAuthorized.Code:
+		pk.ReasonCode = packets.Err3ClientIdentifierNotValid.Code // [MQTT-3.1.3-8]
+	case pk.ReasonCode != 0:
 		return
 	}
-	connOf(cl).held.release()
-	if pk.FixedHeader.Qos == 2 {
-		h.b.forget(cl)
-	}
+	pk.SessionPresent = c.present && pk.ReasonCode == 0
+	pk.Properties.MaximumPacketSize = maxPacket
+	pk.Properties.TopicAliasMaximum = maxAliases
 }
 
 // violation ends a connection as AWS IoT does (SHADOW 16): clients of MQTT 5

@@ -1,218 +1,195 @@
 package broker
 
 import (
-	"cmp"
-	"hash/maphash"
-	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/packets"
 )
 
-// turns let one connection at a time begin or end the session of a client id.
-// mochi does both without a lock: two connections that come with the same id
-// could both stay, and one that ends could take its successor's session along.
-// Several ids share a lock.
-type turns struct {
-	seed  maphash.Seed
-	locks [64]sync.Mutex
+// session is what a client id has of the broker: subscriptions, messages that
+// wait (queue.go), a last will. One that lasts outlives its connections.
+type session struct {
+	id     string
+	b      *Broker
+	online atomic.Bool
+
+	mu        sync.Mutex
+	lasts     bool          // outlives its connection
+	expiry    time.Duration // of one that lasts, without a connection; negative: never
+	stored    bool          // the store has it
+	owner     string        // the name of the principal that it belongs to
+	principal Principal     // of the last connection; nil since a restart
+	ended     bool
+	link      *link // nil: nobody is connected
+	absent    int64 // when the last connection ended, as a place in an order
+	timer     *time.Timer
+	subs      map[string]*subscription
+	will      *will
+	exchanges *exchanges
+	queue
 }
 
-func (t *turns) of(id string) *sync.Mutex {
-	return &t.locks[maphash.String(t.seed, id)%uint64(len(t.locks))]
+func newSession(b *Broker, id string) *session {
+	return &session{id: id, b: b, subs: map[string]*subscription{}, exchanges: newExchanges()}
 }
 
-// locks are what the goroutine of a connection holds from one hook of mochi to
-// another. A session moves to its next connection while no message is being
-// delivered: what came to the old one after its copy was made would be lost.
-type locks struct {
-	turn   *sync.Mutex
-	moving *sync.RWMutex // locked
-	fan    *sync.RWMutex // read-locked
+// link is the connection that a session has now.
+type link struct {
+	cl      *mqtt.Client
+	c       *conn
+	version byte
+	window  int // Receive Maximum [MQTT-3.3.4-9]
+	largest int // Maximum Packet Size; 0: any
+	ready   bool
 }
 
-// take waits for the turn of the client id.
-func (l *locks) take(turn *sync.Mutex) {
-	l.release()
-	turn.Lock()
-	l.turn = turn
-}
-
-// move waits until no message is being delivered, and holds new ones up.
-func (l *locks) move(fan *sync.RWMutex) {
-	fan.Lock()
-	l.moving = fan
-}
-
-// deliver waits for sessions that are moving.
-func (l *locks) deliver(fan *sync.RWMutex) {
-	l.release()
-	fan.RLock()
-	l.fan = fan
-}
-
-// release gives back what is held. Any hook may turn out to be the last, so the
-// listener calls it too.
-func (l *locks) release() {
-	if l.fan != nil {
-		l.fan.RUnlock()
+// attach gives the session a connection. Nothing is sent on it before ready.
+// It tells whether the store must know of it first.
+func (s *session) attach(l *link, who Principal, w *will, lasts bool, expiry time.Duration) (changed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changed = lasts && (!s.stored || s.expiry != expiry || s.owner != who.Name())
+	s.link, s.principal, s.owner, s.lasts, s.expiry = l, who, who.Name(), lasts, expiry
+	switch {
+	case changed:
+		s.b.keeper.keep(s)
+	case !lasts && s.stored:
+		s.b.keeper.forget(s)
 	}
-	if l.moving != nil {
-		l.moving.Unlock()
+	s.online.Store(true)
+	if s.timer != nil {
+		s.timer.Stop()
+		s.timer = nil
 	}
-	if l.turn != nil {
-		l.turn.Unlock()
-	}
-	*l = locks{}
-}
-
-// OnSessionEstablish prepares what the connection inherits, if it inherits.
-func (h *hook) OnSessionEstablish(cl *mqtt.Client, pk packets.Packet) {
-	old, ok := h.b.server.Clients.Get(cl.ID)
-	if !ok || pk.Connect.Clean || old.Properties.Clean && old.Properties.ProtocolVersion < 5 {
-		return
-	}
-	c := connOf(cl)
-	c.held.move(&h.b.fan)
-	c.resumed = make(chan struct{})
-	if was := connOf(old); was != nil {
-		c.exchanges = was.exchanges
-	}
-	h.b.forget(old)
-	h.b.withdraw(old, c.principal)
-	inOrder(old.State.Inflight)
-}
-
-// Places of messages, in the field Created, by which mochi sorts what it sends
-// again: by its low 16 bits, so those of a new message are never below the
-// ones that inOrder gives.
-const (
-	lowest = 1 << 10 // more than capabilities allow in flight
-	span   = 1<<16 - lowest
-)
-
-// OnQosPublish gives a delivery its place. It is not sent yet.
-func (h *hook) OnQosPublish(cl *mqtt.Client, pk packets.Packet, _ int64, _ int) {
-	if pk.FixedHeader.Type != packets.Publish || pk.FixedHeader.Dup {
-		return
-	}
-	n := h.b.places.Add(1)
-	pk.Created = n/span<<16 | (lowest + n%span)
-	cl.State.Inflight.Set(pk)
-}
-
-// withdraw takes out what the client may not receive any more.
-func (b *Broker) withdraw(cl *mqtt.Client, who Principal) {
-	for _, pk := range cl.State.Inflight.GetAll(false) {
-		if pk.FixedHeader.Type == packets.Publish && !mayReceive(who, pk.TopicName) && cl.State.Inflight.Delete(pk.PacketID) {
-			atomic.AddInt64(&b.server.Info.Inflight, -1)
+	s.will.cancel() // [MQTT-3.1.3-9]
+	s.will = w
+	s.begin(l.window)
+	for _, d := range s.list {
+		if !d.done && !d.released && !mayReceive(who, d.m.topic) {
+			s.end(d)
 		}
 	}
+	s.trim()
+	return changed
 }
 
-// inOrder numbers the messages that wait in a session, and may be there for the
-// second time, anew.
-func inOrder(waiting *mqtt.Inflight) {
-	all := waiting.GetAll(false)
-	slices.SortFunc(all, func(a, b packets.Packet) int { return cmp.Compare(a.Created, b.Created) })
-	for i, pk := range all {
-		pk.Created = int64(i)
-		waiting.Set(pk)
+// lasting tells whether the session outlives its connection.
+func (s *session) lasting() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lasts
+}
+
+// expire is how long the session is to last after this connection, in seconds.
+// One that was to end with it can't be made to last.
+func (s *session) expire(seconds uint32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.lasts {
+		return seconds == 0
+	}
+	s.lasts, s.expiry = expiry(seconds)
+	if s.lasts {
+		s.b.keeper.keep(s)
+	}
+	return true
+}
+
+// expiry reads a Session Expiry Interval of MQTT 5.
+func expiry(seconds uint32) (lasts bool, d time.Duration) {
+	if seconds == 1<<32-1 {
+		return true, -1
+	}
+	return seconds > 0, time.Duration(seconds) * time.Second
+}
+
+// start lets the connection send, after its CONNACK.
+func (s *session) start(l *link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link == l {
+		l.ready = true
+		s.pump()
 	}
 }
 
-// OnSessionEstablished lets new messages follow those that were re-sent
-// [MQTT-4.6.0-6].
-func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
-	unlimited(cl) // mochi has counted anew
-	if c := connOf(cl); c.resumed != nil {
-		close(c.resumed)
-	}
+// wake sends what may be sent, for who does not hold mu.
+func (s *session) wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pump()
 }
 
-// awaitResumed holds the client's new messages back until those of its session
-// are re-sent.
-func (c *conn) awaitResumed() {
-	if c.resumed == nil {
-		return
+// detach takes a connection away. It tells whether the session ended with it
+// and the will that is due.
+func (s *session) detach(cl *mqtt.Client, goodbye bool) (ended bool, due *will) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link == nil || s.link.cl != cl {
+		return false, nil // another has taken it over
 	}
-	select {
-	case <-c.resumed:
-	case <-c.done:
+	s.link = nil
+	s.online.Store(false)
+	s.absent = s.b.sessions.order.Add(1)
+	if goodbye { // [MQTT-3.1.2-10]
+		s.will = nil
 	}
-}
-
-// unlimited takes mochi's flow control away. Outwards, a message beyond the
-// client's Receive Maximum would be lost and its place never given back: a
-// client with a small one stalls for good. Inwards, deliveries are counted as
-// if they were requests; exchanges are bounded in readPublish.
-func unlimited(cl *mqtt.Client) {
-	cl.Properties.Props.ReceiveMaximum = 0
-	cl.State.Inflight.ResetSendQuota(0)
-	cl.State.Inflight.ResetReceiveQuota(1 << 30)
-}
-
-// OnDisconnect waits for a successor that is taking the session over; after it
-// mochi drops the session, unless it was taken. The listener ends the turn.
-func (h *hook) OnDisconnect(cl *mqtt.Client, _ error, _ bool) {
-	connOf(cl).held.take(h.b.turns.of(cl.ID))
-}
-
-// OnWill lets no session move before OnWillSent. A delayed will is sent later.
-func (h *hook) OnWill(cl *mqtt.Client, will mqtt.Will) (mqtt.Will, error) {
-	if will.WillDelayInterval == 0 {
-		connOf(cl).held.deliver(&h.b.fan)
+	if !s.lasts {
+		return true, s.close()
 	}
-	return will, nil
-}
-
-// OnWillSent may come from the clock, for a client that is gone.
-func (h *hook) OnWillSent(cl *mqtt.Client, will packets.Packet) {
-	if will.Connect.WillProperties.WillDelayInterval == 0 {
-		connOf(cl).held.release()
+	s.b.keeper.keepAll(s)
+	if s.expiry >= 0 {
+		s.timer = time.AfterFunc(s.expiry, func() { s.b.sessions.expire(s) })
 	}
-	h.b.relayWill(will)
-}
-
-// OnClientExpired takes the subscriptions along, which mochi leaves behind.
-func (h *hook) OnClientExpired(cl *mqtt.Client) { h.b.server.UnsubscribeClient(cl) }
-
-// abandon does for a connection whose goroutine panicked what mochi does at the
-// end of one: the will, and the session.
-func (b *Broker) abandon(c *conn) {
-	cl := c.session()
-	if cl == nil {
-		return
-	}
-	cl.Stop(packets.ErrMalformedPacket)
-	c.held.release()
-	if will := cl.Properties.Will; atomic.CompareAndSwapUint32(&cl.Properties.Will.Flag, 1, 0) {
-		pk := packets.Packet{
-			FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: will.Qos, Retain: will.Retain},
-			Connect:     packets.ConnectParams{ClientIdentifier: cl.ID},
-			Properties:  packets.Properties{User: will.User},
-			TopicName:   will.TopicName, Payload: will.Payload, PacketID: uint16(will.Qos),
+	if w := s.will; w != nil {
+		if w.delay == 0 {
+			s.will = nil
+			return false, w
 		}
-		b.inject(pk)
-		b.relayWill(pk)
+		w.timer = time.AfterFunc(w.delay, func() { s.lastWill(w) })
 	}
-	c.held.take(b.turns.of(cl.ID))
-	ends := cl.Properties.Clean
-	if cl.Properties.ProtocolVersion == 5 {
-		ends = cl.Properties.Props.SessionExpiryInterval == 0
+	return false, nil
+}
+
+// lastWill sends a will when its delay is over, if it is still there.
+func (s *session) lastWill(w *will) {
+	s.mu.Lock()
+	due := s.will == w && s.link == nil
+	if due {
+		s.will = nil
 	}
-	if ends && !cl.IsTakenOver() {
-		cl.ClearInflights()
-		b.server.UnsubscribeClient(cl)
-		b.server.Clients.Delete(cl.ID)
+	s.mu.Unlock()
+	if due {
+		w.send(s.b)
 	}
 }
 
-// forget takes the acknowledgement of a QoS 2 message out of mochi's notes.
-func (b *Broker) forget(cl *mqtt.Client) {
-	if cl.State.Inflight.Delete(0) {
-		atomic.AddInt64(&b.server.Info.Inflight, -1)
+// close takes the session out of everything, and returns the will that was to
+// come later [MQTT-3.1.3-9]. It needs mu; a will is sent without it, because
+// the session may be among those that it reaches.
+func (s *session) close() (due *will) {
+	if s.ended {
+		return nil
 	}
+	s.ended = true
+	s.online.Store(false)
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	due, s.will = s.will, nil
+	due.cancel()
+	for _, sub := range s.subs {
+		s.b.filters.remove(sub)
+	}
+	if s.stored {
+		s.b.keeper.forget(s)
+	}
+	s.subs = nil
+	for _, d := range s.list {
+		s.end(d)
+	}
+	s.queue = queue{}
+	return due
 }

@@ -38,7 +38,7 @@ func (b *Broker) serveWebSocket(w http.ResponseWriter, r *http.Request, p *place
 		return
 	}
 	ws.SetReadLimit(wsFrame)
-	c := newConn(&webSocket{Conn: ws}, b.cutSlow, origin{listener: p.l, admits: p.rules.auth, request: r})
+	c := newConn(&webSocket{Conn: ws}, b.cutSlow, &b.traffic, origin{listener: p.l, admits: p.rules.auth, request: r})
 	if !p.l.begin(c) {
 		_ = c.Close()
 		return
