@@ -15,7 +15,7 @@ import (
 type wire struct {
 	id    uint16
 	qos   byte
-	known bool   // a PUBREL or PUBREC for a message that we have
+	known bool   // a PUBREL for a message that we have
 	codes []byte // of a SUBACK or UNSUBACK
 	fresh []bool // filters of a SUBSCRIBE that the session did not have
 }
@@ -125,14 +125,13 @@ func (h *hook) readSubscribe(cl *mqtt.Client, c *conn, pk packets.Packet) (packe
 }
 
 // readAck takes an acknowledgement of a delivery to its session. mochi, which
-// knows of none, does nothing on PUBACK and PUBCOMP, and answers a PUBREC: see
-// OnPacketEncode.
+// knows of none, does nothing with it, or says so where it is a PUBREC.
 func (h *hook) readAck(c *conn, pk *packets.Packet) {
 	refused := pk.ReasonCode >= packets.ErrUnspecifiedError.Code
-	known := c.session.acknowledged(pk.FixedHeader.Type, pk.PacketID, refused)
-	if pk.FixedHeader.Type == packets.Pubrec {
-		c.wire = wire{id: pk.PacketID, known: known}
+	if c.session.acknowledged(pk.FixedHeader.Type, pk.PacketID, refused) {
+		pk.FixedHeader.Type = packets.Puback
 	}
+	c.wire = wire{id: pk.PacketID}
 	pk.PacketID = 0
 }
 

@@ -1,0 +1,128 @@
+package broker_test
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"testing"
+
+	"edgeshadow/localshadow"
+	"edgeshadow/localshadow/broker"
+	"edgeshadow/test/shadowtest"
+)
+
+// kept is a broker over a store, that is ended and begun again.
+type kept struct {
+	*broker.Broker
+	dir string
+	end func()
+}
+
+// mustKeep runs a broker over the store of a folder. end stops both.
+func mustKeep(tb testing.TB, dir string) *kept {
+	tb.Helper()
+	store, err := localshadow.OpenStore(localshadow.Config{Path: dir}, shadowtest.Log(tb))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	service := shadowtest.NewService(tb, store, nil)
+	b := broker.New(loopback(), service, nil, shadowtest.Log(tb))
+	b.Store, service.Publisher = store, b
+	if err := b.Listen(); err != nil {
+		tb.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx) }()
+	ended := false
+	k := &kept{Broker: b, dir: dir}
+	k.end = func() {
+		if ended {
+			return
+		}
+		ended = true
+		cancel()
+		if err := <-done; err != nil {
+			tb.Error(err)
+		}
+		if err := store.Close(); err != nil {
+			tb.Error(err)
+		}
+	}
+	tb.Cleanup(k.end)
+	return k
+}
+
+// again ends the broker and begins another over what it left.
+func (k *kept) again(tb testing.TB) *kept {
+	tb.Helper()
+	k.end()
+	return mustKeep(tb, k.dir)
+}
+
+// What waits for a session that lasts, its subscriptions and retained messages
+// are there after a restart, in their order [MQTT-3.1.2-5], [MQTT-4.1.0-1].
+func TestKeeper_Restart(t *testing.T) {
+	for _, version := range []byte{v3, v5} {
+		t.Run(fmt.Sprint(version), func(t *testing.T) {
+			b := mustKeep(t, t.TempDir())
+			expiry := []byte{0x11, 0, 1, 0, 0}
+			none := make([]byte, version-v3)
+			p, _ := mustOpen(t, b.Broker, version, "sleeper", 0, expiry...)
+			p.mustSubscribe(t, version, 1, "q/#", 2)
+			p.mustSubscribe(t, version, 2, "gone/#", 2)
+			p.send(t, unsubscribe, ids(3), none, text("gone/#"))
+			p.expect(t, unsuback)
+			_ = p.Close()
+			sender := mustConnect(t, b.Broker, "sender")
+			const n = 40
+			for i := range n {
+				sender.mustPublish(t, "q/x", byte(1+i%2), fmt.Sprint(i))
+				sender.mustPublish(t, "gone/x", 1, "x")
+			}
+			await(t, sender.Client.Publish("r/x", 1, true, "kept"))
+			await(t, sender.Client.Publish("r/y", 1, true, "kept"))
+			await(t, sender.Client.Publish("r/y", 1, true, ""))
+
+			b = b.again(t)
+			if s := b.Stats(); s.Sessions != 1 || s.Subscriptions != 1 || s.Retained != 1 {
+				t.Errorf("after the restart: %+v", s)
+			}
+			p, present := mustOpen(t, b.Broker, version, "sleeper", 0, expiry...)
+			if !present {
+				t.Fatal("no session")
+			}
+			for i, released := 0, 0; i < n || released < n/2; {
+				header, body, err := p.read()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if header == pubrel {
+					p.send(t, pubcomp, body[:2])
+					released++
+					continue
+				}
+				id := binary.BigEndian.Uint16(body[2+len("q/x"):])
+				if got := string(body[2+len("q/x")+2+len(none):]); got != fmt.Sprint(i) {
+					t.Fatalf("message %d is %s", i, got)
+				}
+				i++
+				if header&0x06 == 0x02 {
+					p.send(t, puback, ids(id))
+					continue
+				}
+				p.send(t, pubrec, ids(id)) // PUBREL comes among the messages
+			}
+			p.mustSubscribe(t, version, 4, "r/#", 1)
+			if body := p.expect(t, qos1|retain); string(body[len(body)-4:]) != "kept" {
+				t.Errorf("retained % x", body)
+			}
+			_ = p.Close()
+
+			b = b.again(t)
+			p, _ = mustOpen(t, b.Broker, version, "sleeper", 0, expiry...)
+			p.expect(t, qos1|retain) // was not acknowledged
+			p.expectNothing(t)
+		})
+	}
+}
