@@ -31,7 +31,7 @@ var table = map[string][]string{
 	"adapters/modbus": {"adapters", "adapters/port"},
 	"adapters/port":   {},
 
-	"adapters/ble/advert": {"adapters"},
+	"adapters/binary": {"adapters"}, "adapters/ble/advert": {"adapters"},
 
 	// A stand-in is a second opinion: it knows the wire, and of our packages
 	// at most those whose opposite it plays.
