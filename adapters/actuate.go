@@ -182,6 +182,7 @@ func (t *thing) fulfil(ctx context.Context, path string, w *want) {
 	if !command.ReadFirst && p.value == w.value {
 		w.state, w.held = done, p.value
 		if p.worthReporting(now, true) {
+			t.urgent = true
 			t.toReport(now, p)
 		}
 		nudge(t.report)

@@ -63,6 +63,10 @@ type Thing struct {
 	// Learns says that a reading of a point that is not configured makes one,
 	// up to maxLearned: of devices that say themselves what they measure.
 	Learns bool `yaml:"-"`
+	// Pace is the least time between two reports of numbers; what changes
+	// meanwhile is reported at its end, and all else at once. Of devices that
+	// say more than a shadow should. 0: none.
+	Pace time.Duration `yaml:"-"`
 }
 
 // Point is one value of a device. At, Type, Order, Length and Bit say where and

@@ -82,19 +82,39 @@ func (e *RefusedError) Error() string { return "refused: " + e.Reason }
 
 // BusStats is what operators want to know of a bus.
 type BusStats struct {
-	Bus         string      `json:"bus"`
-	Type        string      `json:"type"`
-	Address     string      `json:"address"`
-	Connected   bool        `json:"connected"`
-	Sessions    uint64      `json:"sessions"` // connections made, all there were
-	Requests    uint64      `json:"requests"`
-	Errors      uint64      `json:"errors"`      // requests without an answer of the device
-	Exceptions  uint64      `json:"exceptions"`  // answers that were a no
-	Skipped     uint64      `json:"skipped"`     // polls left out because the bus was late
-	Discarded   uint64      `json:"discarded"`   // answers that came too late
-	Utilisation float64     `json:"utilisation"` // part of the last seconds that the bus was busy, 0 to 1
-	Units       []UnitStats `json:"units"`
-	Err         string      `json:"error,omitempty"` // the last that went wrong with the link, until it is back
+	Bus        string `json:"bus"`
+	Type       string `json:"type"`
+	Address    string `json:"address"`
+	Connected  bool   `json:"connected"`
+	Sessions   uint64 `json:"sessions"` // connections made, all there were
+	Requests   uint64 `json:"requests"`
+	Errors     uint64 `json:"errors"`     // requests without an answer of the device
+	Exceptions uint64 `json:"exceptions"` // answers that were a no
+	Skipped    uint64 `json:"skipped"`    // polls left out because the bus was late
+	Discarded  uint64 `json:"discarded"`  // answers that came too late
+	// Frames are the messages that devices sent unasked and asked, where there
+	// are no requests to count; SkippedBytes belonged to none.
+	Frames       uint64      `json:"frames,omitempty"`
+	SkippedBytes uint64      `json:"skipped_bytes,omitempty"`
+	Radios       []Radio     `json:"radios,omitempty"`
+	Utilisation  float64     `json:"utilisation"` // part of the last seconds that the bus was busy, 0 to 1
+	Units        []UnitStats `json:"units"`
+	Err          string      `json:"error,omitempty"` // the last that went wrong with the link, until it is back
+}
+
+// Radio is what operators want to know of a Bluetooth adapter.
+type Radio struct {
+	Name    string `json:"name"` // hci0
+	Address string `json:"address"`
+	// State is passive or active while the adapter listens, and else why not.
+	State     string  `json:"state"`
+	PerMinute float64 `json:"adverts_per_minute"` // in the last minutes
+	Adverts   uint64  `json:"adverts"`
+	// Restarts, PowerCycles and Lost count what was done, or happened, to make
+	// it listen again: discovery, the adapter, bluetoothd.
+	Restarts    uint64 `json:"restarts"`
+	PowerCycles uint64 `json:"power_cycles"`
+	Lost        uint64 `json:"lost"`
 }
 
 // UnitStats is what operators want to know of a device on a bus.

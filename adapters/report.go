@@ -2,6 +2,7 @@ package adapters
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -65,8 +66,11 @@ func (t *thing) reporter(ctx context.Context, sink Sink) {
 // itself.
 func (t *thing) reportAll(ctx context.Context, sink Sink) error {
 	t.mu.Lock()
-	taken := t.pending
-	t.pending = map[string]map[string]any{}
+	var taken map[string]map[string]any
+	if now := time.Now(); len(t.pending) > 0 && !t.reportAt(now).After(now) {
+		taken, t.pending = t.pending, map[string]map[string]any{}
+		t.urgent, t.paced = false, now
+	}
 	t.mu.Unlock()
 	for _, shadow := range slices.Sorted(maps.Keys(taken)) {
 		if err := sink.Report(ctx, t.name, shadow, nest(taken[shadow])); err != nil {
@@ -78,6 +82,19 @@ func (t *thing) reportAll(ctx context.Context, sink Sink) error {
 	return t.tell(ctx, sink)
 }
 
+// reportAt is when what is pending is to be reported. t.mu is held.
+func (t *thing) reportAt(now time.Time) time.Time {
+	if t.urgent {
+		return now
+	}
+	return t.paced.Add(t.cfg.Pace)
+}
+
+func isNumeric(v any) bool {
+	_, ok := v.(json.Number)
+	return ok
+}
+
 // putBack makes values pending again that could not be reported, unless there
 // are newer ones.
 func (t *thing) putBack(taken map[string]map[string]any) {
@@ -87,6 +104,7 @@ func (t *thing) putBack(taken map[string]map[string]any) {
 		maps.Copy(values, t.pending[shadow])
 		t.pending[shadow] = values
 	}
+	t.urgent = true // the backoff is its pace
 }
 
 // untilNext is how long nothing is to be done if no reading comes.
@@ -94,6 +112,9 @@ func (t *thing) untilNext(now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	next := t.tellAt(now)
+	if len(t.pending) > 0 {
+		next = earliest(next, t.reportAt(now))
+	}
 	if !t.known || t.online {
 		next = earliest(next, t.silentAt())
 	}

@@ -154,3 +154,14 @@ func Describe(value any) string {
 	}
 	return fmt.Sprintf("a %T", value)
 }
+
+// ScaleDecimal is the value of a point whose device writes its numbers out.
+func (p Point) ScaleDecimal(raw Decimal) json.Number {
+	s := p.scale()
+	s.exp += raw.exp
+	return p.linear(s, raw.coef < 0, uint64(max(raw.coef, -raw.coef)))
+}
+
+// Unscale is what the device has to hold for value, exactly: the inverse of
+// ScaleDecimal.
+func (p Point) Unscale(value any) (*big.Rat, error) { return p.unscale(value) }

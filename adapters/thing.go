@@ -21,6 +21,8 @@ type thing struct {
 	learned int                       // of the points
 	wants   map[string]*want          // by point: what is desired
 	pending map[string]map[string]any // by shadow and point: what the sink does not have yet
+	urgent  bool                      // of what is pending something does not wait for the pace
+	paced   time.Time                 // when the sink was last given something
 
 	started time.Time
 	known   bool // heard of, or given up, since the start
@@ -131,6 +133,7 @@ func (t *thing) takeOne(now time.Time, r Reading, word bool) {
 		p.value, p.shadow = r.Value, r.Shadow
 		t.wants[r.Path].confirm(r.Value)
 		if p.worthReporting(now, word) {
+			t.urgent = t.urgent || word || !isNumeric(p.value)
 			t.toReport(now, p)
 		}
 	}

@@ -156,6 +156,17 @@ func (c Codec) Decode(p adapters.Point, data []byte) (any, adapters.Quality) {
 	return nil, adapters.Bad
 }
 
+// Uint is the whole number without a sign that data holds, whatever the type; ok
+// is false when data ends before it.
+func (c Codec) Uint(data []byte) (n uint64, ok bool) {
+	if c.End() > len(data) || c.kind == text {
+		return 0, false
+	}
+	var wide [8]byte
+	c.arrange(wide[8-c.size:], data[c.at:c.End()])
+	return binary.BigEndian.Uint64(wide[:]), true
+}
+
 // arrange copies a number, the most significant byte first, from the order of
 // the place or to it: the same both ways.
 func (c Codec) arrange(to, from []byte) {
