@@ -266,7 +266,7 @@ func (d *Driver) expire(now time.Time, emit func(...adapters.Reading)) {
 	d.exchange = nil
 	d.missed()
 	var readings []adapters.Reading
-	for name := range x.thing.points {
+	for _, name := range x.thing.names {
 		if len(x.poll.answers) == 0 && len(x.thing.polls) == 1 || x.poll.answers[name] {
 			readings = append(readings, adapters.Reading{Thing: x.thing.name, Path: name, Quality: adapters.Timeout, Time: now})
 		}

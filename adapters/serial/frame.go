@@ -223,6 +223,10 @@ func (r *framer) nextMarked() (content []byte, used int, ok bool) {
 		r.partial = false
 		return nil, r.skip(used), false
 	}
+	if len(body) > r.max {
+		r.stats.Broken++
+		return nil, r.skip(used), false
+	}
 	if len(body) == 0 && behind == 0 {
 		return nil, used, false // an empty line
 	}

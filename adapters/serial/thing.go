@@ -10,6 +10,7 @@ import (
 // thing is one thing on the line.
 type thing struct {
 	name     string
+	names    []string // of its values
 	points   map[string]adapters.Point
 	match    *regexp.Regexp // nil: all that extract takes
 	refused  *regexp.Regexp // nil: the device never says no
@@ -35,7 +36,7 @@ type command struct {
 // newThing is a thing of a valid section.
 func newThing(name string, cfg Thing) *thing {
 	t := &thing{
-		name: name, points: cfg.Points, extract: newExtractor(cfg.Config, cfg.Points),
+		name: name, names: cfg.Names(), points: cfg.Points, extract: newExtractor(cfg.Config, cfg.Points),
 		commands: map[string]command{}, timeout: cfg.timeout(),
 	}
 	if cfg.Match != "" {
