@@ -1,7 +1,6 @@
 package config
 
 import (
-	"edgeshadow/adapters"
 	"edgeshadow/adapters/modbus"
 	"edgeshadow/bridge"
 	"edgeshadow/bridge/upstream"
@@ -20,7 +19,7 @@ type Config struct {
 	Cloud   *upstream.Config   `yaml:"cloud"` // nil: no uplink
 	Sync    bridge.Config      `yaml:"sync"`
 	Buses   modbus.Buses       `yaml:"buses"`
-	Things  adapters.Things    `yaml:"things"`
+	Things  Things             `yaml:"things"`
 }
 
 // Gateway is the box itself.

@@ -8,8 +8,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"edgeshadow/adapters"
 )
 
 // The limits of AWS IoT's registry (API reference, CreateThing).
@@ -71,7 +69,7 @@ func (g Gateway) validate() (errs []error) {
 const notThingName = "a thing name has 1 to 128 letters, digits and : _ -"
 
 // validateRegistry checks what the registry will hold of the things.
-func validateRegistry(things adapters.Things) []error {
+func validateRegistry(things Things) []error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(things)) {
 		t, path := things[name], join("things", name)

@@ -8,6 +8,5 @@ var unavailable = map[string]bool{
 	"access":            true,
 	"relay":             true,
 	"things.*.ble":      true,
-	"things.*.serial":   true,
 	"things.*.template": true,
 }

@@ -33,8 +33,10 @@ func (c *Config) Validate() []FieldError {
 		add("cloud", c.Cloud.Validate()...)
 	}
 	add("sync", c.Sync.Validate()...)
-	add("", c.Things.Validate()...)
-	add("", c.Buses.Validate(c.Things)...)
+	field := c.Things.Field()
+	add("", field.Validate()...)
+	add("", c.Buses.Validate(field)...)
+	add("", c.validateSections()...)
 	add("", validateRegistry(c.Things)...)
 	return errs
 }

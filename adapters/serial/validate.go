@@ -197,6 +197,9 @@ func (c Config) validateSending(fault func(key, text string)) {
 // validatePoints checks what the points of the thing say of the values.
 func (c Config) validatePoints(points map[string]adapters.Point, fault func(key, text string)) {
 	names := c.Names()
+	if len(names) == 0 {
+		return // that is told already
+	}
 	for _, name := range slices.Sorted(maps.Keys(points)) {
 		p, at := points[name], pointKey(name)
 		if !slices.Contains(names, name) {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"edgeshadow/adapters"
-	"edgeshadow/adapters/modbus"
 	"edgeshadow/bridge"
 	"edgeshadow/bridge/upstream"
 	"edgeshadow/cmd/console"
@@ -66,11 +65,7 @@ func Open(cfg *config.Config, o Options) (_ *Gateway, err error) {
 	g.broker.Store = g.store
 	g.service.Publisher = g.broker
 
-	drivers := map[string]adapters.Driver{}
-	for name, bus := range cfg.Buses {
-		drivers[name] = modbus.New(name, bus, cfg.Things, log)
-	}
-	if g.field, err = adapters.New(cfg.Things, drivers, sink{g.service, &g.floor}, log); err != nil {
+	if g.field, err = adapters.New(cfg.Things.Field(), drivers(cfg, log), sink{g.service, &g.floor}, log); err != nil {
 		return nil, err
 	}
 	g.service.Observe(actuator{g.field, &g.cfg})

@@ -31,7 +31,10 @@ var table = map[string][]string{
 	"adapters/modbus": {"adapters", "adapters/port"},
 	"adapters/port":   {},
 
-	"adapters/binary": {"adapters"}, "adapters/ble/advert": {"adapters"},
+	"adapters/binary": {"adapters"},
+	"adapters/serial": {"adapters", "adapters/binary", "adapters/port"},
+
+	"adapters/ble/advert": {"adapters"},
 
 	// A stand-in is a second opinion: it knows the wire, and of our packages
 	// at most those whose opposite it plays.
@@ -39,6 +42,7 @@ var table = map[string][]string{
 	"test/linktest":   {},
 	"test/modbustest": {"test/ptytest"},
 	"test/ptytest":    {},
+	"test/serialtest": {"test/ptytest"},
 	"test/shadowtest": {"localshadow", "localshadow/shadow"},
 	"test/bench":      {},
 }
