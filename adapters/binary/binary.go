@@ -142,9 +142,9 @@ func (c Codec) Decode(p adapters.Point, data []byte) (any, adapters.Quality) {
 	case c.kind == boolean:
 		return n != 0, adapters.Good
 	case c.kind == signed:
-		return p.ScaleInt(int64(n) << shift >> shift), adapters.Good
+		return p.Named(p.ScaleInt(int64(n) << shift >> shift)), adapters.Good
 	case c.kind == unsigned:
-		return p.ScaleUint(n), adapters.Good
+		return p.Named(p.ScaleUint(n)), adapters.Good
 	}
 	f := math.Float64frombits(n)
 	if c.size == 4 {
@@ -223,6 +223,10 @@ func (c Codec) Encode(p adapters.Point, value any) ([]byte, error) {
 
 // number is value as the low bytes of 64 bits.
 func (c Codec) number(p adapters.Point, value any) (uint64, error) {
+	value, err := p.Unnamed(value)
+	if err != nil {
+		return 0, err
+	}
 	if c.kind == float {
 		f, err := p.UnscaleFloat(value, 8*c.size)
 		switch {

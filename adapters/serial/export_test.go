@@ -1,6 +1,10 @@
 package serial
 
-import "time"
+import (
+	"time"
+
+	"edgeshadow/adapters"
+)
 
 // Frames cuts pieces as a driver does that heard the line from its beginning,
 // and was given silence after the last one.
@@ -34,3 +38,16 @@ func Held(f Frame, c Check, pieces ...[]byte) (most int) {
 
 // Of is a check as it goes over a line.
 func (c Check) Of(data []byte) []byte { return c.of(data) }
+
+// Render is what a point reads after value was sent, and what is sent.
+func Render(send string, f Frame, c Check, p adapters.Point, value any) (fit any, sent string, err error) {
+	t, err := newTemplate(send, f, c)
+	if err != nil {
+		return nil, "", err
+	}
+	if fit, err = t.fit(p, value); err != nil {
+		return nil, "", err
+	}
+	data, err := t.render(p, value)
+	return fit, string(data), err
+}

@@ -38,7 +38,7 @@ func valueOf(p adapters.Point, s string) (any, adapters.Quality) {
 		if m := numeral.FindStringSubmatch(s); m != nil {
 			// More digits than a Decimal has are no measurement but a name.
 			if d, err := adapters.ParseDecimal(m[1] + m[2] + m[3]); err == nil {
-				return p.ScaleDecimal(d), adapters.Good
+				return p.Named(p.ScaleDecimal(d)), adapters.Good
 			}
 		}
 	}
@@ -56,7 +56,7 @@ func valueOfJSON(p adapters.Point, v any) (any, adapters.Quality) {
 		return v, adapters.Good
 	case json.Number:
 		if d, err := adapters.ParseDecimal(string(v)); err == nil {
-			return p.ScaleDecimal(d), adapters.Good
+			return p.Named(p.ScaleDecimal(d)), adapters.Good
 		}
 	case string:
 		if p.Type != typeString && len(v) > 0 && len(v) <= maxText {

@@ -127,12 +127,12 @@ func (t template) fit(p adapters.Point, value any) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, number := value.(json.Number); number {
+		if numeral.MatchString(s) && p.Type != typeString {
 			d, err := adapters.ParseDecimal(strings.TrimSpace(s))
 			if err != nil {
 				return nil, err
 			}
-			return p.ScaleDecimal(d), nil
+			return p.Named(p.ScaleDecimal(d)), nil
 		}
 	}
 	return value, nil
@@ -143,6 +143,10 @@ const maxDecimals = 9
 
 // format is value as it is sent.
 func (f part) format(p adapters.Point, value any) (string, error) {
+	value, err := p.Unnamed(value)
+	if err != nil {
+		return "", err
+	}
 	switch v := value.(type) {
 	case bool:
 		return strconv.FormatBool(v), nil

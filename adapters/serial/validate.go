@@ -206,8 +206,8 @@ func (c Config) validatePoints(points map[string]adapters.Point, fault func(key,
 			fault(at, "is no value that a frame holds; there are "+strings.Join(names, " "))
 			continue
 		}
-		if p.At != "" || p.Order != "" || p.Length != 0 || p.Bit != nil {
-			fault(at, "at, order, length and bit are for a bus; where the value lies in a frame says serial.binary")
+		if p.At != "" || p.Order != "" || p.Length != 0 || p.Bit != nil || p.Bits != nil {
+			fault(at, "at, order, length, bit and bits are for a bus; where the value lies in a frame says serial.binary")
 		}
 		if p.Type != "" && (p.Type != typeString || c.Binary != nil) {
 			fault(at+".type", fmt.Sprintf("%q; string keeps text that looks like a number, and the type of bytes stands under serial.binary", p.Type))
