@@ -35,8 +35,10 @@ type Gateway struct {
 	began     time.Time
 	store     *localshadow.Store
 	service   *localshadow.Service
+	ca        *authority
 	broker    *broker.Broker
 	field     *adapters.Supervisor
+	drivers   drivers            // of field; guarded by reloading
 	sync      *bridge.Reconciler // nil without an uplink
 	uplink    *upstream.Client   // nil without one
 	console   *console.Server
@@ -76,8 +78,10 @@ func (g *Gateway) Run(ctx context.Context) error {
 			return errors.Join(fmt.Errorf("republish deltas: %w", err), g.close())
 		}
 	}
-	if err := g.outstanding(); err != nil {
-		return errors.Join(fmt.Errorf("read outstanding commands: %w", err), g.close())
+	for name := range g.cfg.Load().Things {
+		if err := g.outstanding(name); err != nil {
+			return errors.Join(err, g.close())
+		}
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return g.broker.Run(ctx) })

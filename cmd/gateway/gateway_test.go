@@ -22,15 +22,20 @@ const patience = 30 * time.Second
 // MustLoad loads a configuration with these sections and a store of its own in dir.
 func MustLoad(tb testing.TB, dir, yaml string) *config.Config {
 	tb.Helper()
-	file := filepath.Join(dir, "edgeshadow.yaml")
-	if err := os.WriteFile(file, []byte("config_version: 1\nstore: {path: "+filepath.Join(dir, "data")+"}\n"+yaml), 0o644); err != nil {
-		tb.Fatal(err)
-	}
-	cfg, err := config.Load(file)
+	mustWriteConfig(tb, dir, yaml)
+	cfg, err := config.Load(filepath.Join(dir, "edgeshadow.yaml"))
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return cfg
+}
+
+func mustWriteConfig(tb testing.TB, dir, yaml string) {
+	tb.Helper()
+	text := "config_version: 1\nstore: {path: " + filepath.Join(dir, "data") + "}\n" + yaml
+	if err := os.WriteFile(filepath.Join(dir, "edgeshadow.yaml"), []byte(text), 0o644); err != nil {
+		tb.Fatal(err)
+	}
 }
 
 // running is a gateway that runs until the test's cleanup, and its API.
@@ -44,7 +49,7 @@ func MustRun(tb testing.TB, dir string, cfg *config.Config) running {
 	tb.Helper()
 	socket := filepath.Join(dir, "api.sock")
 	g, err := gateway.Open(cfg, gateway.Options{
-		Socket: socket, Log: shadowtest.Log(tb),
+		Socket: socket, Log: shadowtest.Log(tb), File: filepath.Join(dir, "edgeshadow.yaml"),
 		Backoff: upstream.Backoff{Min: 10 * time.Millisecond, Max: 100 * time.Millisecond, Stable: time.Second},
 	})
 	if err != nil {

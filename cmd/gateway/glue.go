@@ -69,21 +69,6 @@ func desired(d *shadow.Document) *shadow.Object {
 	return d.State.Desired
 }
 
-// outstanding hands the field what is desired of its things: it keeps nothing
-// over a restart.
-func (g *Gateway) outstanding() error {
-	for name := range g.cfg.Load().Things {
-		d, err := g.service.Document(shadow.ID{Thing: name})
-		if err != nil {
-			return err
-		}
-		if o := desired(d); o.Len() > 0 {
-			g.field.Actuate(name, "", values(o))
-		}
-	}
-	return nil
-}
-
 // values are an object's members as Go values; numbers are json.Number.
 func values(o *shadow.Object) map[string]any {
 	out := make(map[string]any, o.Len())

@@ -9,13 +9,11 @@ import (
 	"path/filepath"
 	"time"
 
-	"edgeshadow/adapters"
 	"edgeshadow/bridge"
 	"edgeshadow/bridge/upstream"
 	"edgeshadow/cmd/console"
 	"edgeshadow/config"
 	"edgeshadow/localshadow"
-	"edgeshadow/localshadow/access"
 	"edgeshadow/localshadow/broker"
 )
 
@@ -55,17 +53,17 @@ func Open(cfg *config.Config, o Options) (_ *Gateway, err error) {
 	g.traffic.began = g.began
 	g.floor.space = g.store.Space
 
-	var ca broker.CA
+	g.ca = &authority{dir: filepath.Join(cfg.Store.Path, "pki")}
 	if needsCA(cfg.Broker) {
-		if ca, err = access.OpenCA(filepath.Join(cfg.Store.Path, "pki")); err != nil {
+		if err = g.ca.open(); err != nil {
 			return nil, err
 		}
 	}
-	g.broker = broker.New(cfg.Broker, g.service, ca, log)
+	g.broker = broker.New(cfg.Broker, g.service, g.ca, log)
 	g.broker.Store = g.store
 	g.service.Publisher = g.broker
 
-	if g.field, err = adapters.New(cfg.Things.Field(), drivers(cfg, log), sink{g.service, &g.floor}, log); err != nil {
+	if err = g.openField(cfg); err != nil {
 		return nil, err
 	}
 	g.service.Observe(actuator{g.field, &g.cfg})
@@ -112,13 +110,4 @@ func Open(cfg *config.Config, o Options) (_ *Gateway, err error) {
 		return nil, err
 	}
 	return g, nil
-}
-
-func needsCA(c broker.Config) bool {
-	for _, l := range c.Listeners {
-		if l.TLS != nil && (l.TLS.Auto || l.TLS.ClientCA == "") {
-			return true
-		}
-	}
-	return false
 }

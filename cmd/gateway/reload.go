@@ -24,7 +24,10 @@ func (e *RestartError) Hint() string { return "systemctl restart edgeshadow" }
 
 // part is what can take a new configuration while it runs.
 type part struct {
-	section string
+	sections []string
+	// files says that it also reads files, which may have changed though their
+	// names did not.
+	files bool
 	// prepare does all that can fail. Then one of commit, which can't, and
 	// discard, which undoes what was prepared, is called.
 	prepare func(*config.Config) (commit, discard func(), err error)
@@ -72,7 +75,7 @@ func (g *Gateway) reload() (changes []config.Change, err error) {
 			for _, discard := range slices.Backward(discards) {
 				discard()
 			}
-			return nil, fmt.Errorf("%s: %w", p.section, err)
+			return nil, fmt.Errorf("%s: %w", p.sections[0], err)
 		}
 		commits, discards = append(commits, commit), append(discards, discard)
 	}
@@ -83,27 +86,32 @@ func (g *Gateway) reload() (changes []config.Change, err error) {
 	return changes, nil
 }
 
-// affected are the parts that the changes are for, in their order. A change that
+// affected are the parts that the changes are for, and those that read files, in
+// their order. A change that
 // is no part's needs a restart.
 func affected(changes []config.Change, parts []part) ([]part, error) {
 	sections := map[string]bool{}
 	var restart []string
 	for _, c := range changes {
 		sections[c.Section()] = true
-		if !slices.ContainsFunc(parts, func(p part) bool { return p.section == c.Section() }) {
+		if !slices.ContainsFunc(parts, func(p part) bool { return slices.Contains(p.sections, c.Section()) }) {
 			restart = append(restart, c.Path)
 		}
 	}
 	if len(restart) > 0 {
 		return nil, &RestartError{restart}
 	}
-	return slices.DeleteFunc(parts, func(p part) bool { return !sections[p.section] }), nil
+	return slices.DeleteFunc(parts, func(p part) bool {
+		return !p.files && !slices.ContainsFunc(p.sections, func(s string) bool { return sections[s] })
+	}), nil
 }
 
 // parts are what can be reloaded, in the order in which they are.
 func (g *Gateway) parts() []part {
 	return []part{
-		{"gateway", g.prepareSelf},
+		{sections: []string{"gateway"}, prepare: g.prepareSelf},
+		{sections: []string{"broker"}, files: true, prepare: g.prepareBroker},
+		{sections: []string{"buses", "things"}, prepare: g.prepareField},
 	}
 }
 
@@ -117,6 +125,15 @@ func (g *Gateway) prepareSelf(cfg *config.Config) (commit, discard func(), err e
 		return nil, nil, &RestartError{[]string{"gateway.metrics"}}
 	}
 	return func() { limitMemory(cfg.Gateway.Memory) }, func() {}, nil
+}
+
+func (g *Gateway) prepareBroker(cfg *config.Config) (commit, discard func(), err error) {
+	if needsCA(cfg.Broker) {
+		if err := g.ca.open(); err != nil {
+			return nil, nil, err
+		}
+	}
+	return g.broker.Prepare(cfg.Broker)
 }
 
 // Reloaded is Reload for the console.

@@ -1,0 +1,131 @@
+package gateway_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+
+	"edgeshadow/bridge/upstream"
+	"edgeshadow/cmd/gateway"
+	"edgeshadow/localshadow/shadow"
+	"edgeshadow/test/modbustest"
+)
+
+// site is a gateway with a PLC on a bus.
+const site = `gateway: {thing: gw}
+broker: {listeners: [%s]}
+buses: {plc: {type: modbus-tcp, host: %q}}
+things:
+  boiler: {bus: plc, every: 20ms, points: {temperature: {at: "holding:0", type: int16, write: true}}}
+%s`
+
+// TestGateway_Reload changes a thing, adds one and a listener: the bus keeps its
+// session and the client its connection. A reload that fails changes nothing.
+func TestGateway_Reload(t *testing.T) {
+	plc := modbustest.MustServe(t)
+	plc.SetHolding(1, 0, 20)
+	plc.SetHolding(2, 0, 30)
+	first, second := MustFindAddress(t), MustFindAddress(t)
+	listeners := func(addresses ...string) string {
+		return `{address: "` + strings.Join(addresses, `"}, {address: "`) + `"}`
+	}
+	dir := t.TempDir()
+	g := MustRun(t, dir, MustLoad(t, dir, fmt.Sprintf(site, listeners(first), plc.Addr(), "")))
+	client := mustConnect(t, first, "first")
+	awaitReported(t, g, "boiler", `"temperature":20`)
+	if _, err := g.Update(t.Context(), shadow.ID{Thing: "pump"}, []byte(`{"state":{"desired":{"speed":70}}}`)); err != nil {
+		t.Fatal(err)
+	}
+
+	// Nothing changed.
+	if changes, err := g.Gateway.Reload(); err != nil || len(changes) != 0 {
+		t.Errorf("of the same file: %v, %v", changes, err)
+	}
+
+	// A new thing, whose command waits for it, beside one that stays, and a listener.
+	pump := `  pump: {bus: plc, unit: 2, every: 20ms, points: {speed: {at: "holding:0", type: int16, write: true}}}`
+	mustWriteConfig(t, dir, fmt.Sprintf(site, listeners(first, second), plc.Addr(), pump))
+	changes, err := g.Gateway.Reload()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(changes); got != "[broker.listeners[1].address: "+second+" (new) things.pump: all of it (new)]" {
+		t.Errorf("changes %s", got)
+	}
+	awaitReported(t, g, "pump", `"speed":70`)
+	mustConnect(t, second, "second")
+
+	// A listener that can't be had, beside a change that could be made.
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	mustWriteConfig(t, dir, fmt.Sprintf(site, listeners(first, taken.Addr().String()), plc.Addr(), ""))
+	if changes, err := g.Gateway.Reload(); err == nil || !strings.Contains(err.Error(), "address already in use") {
+		t.Errorf("with an address in use: %v, %v", changes, err)
+	}
+	// One that needs a restart, beside one that could be made.
+	mustWriteConfig(t, dir, strings.Replace(fmt.Sprintf(site, listeners(first, second), plc.Addr(), ""), "thing: gw", "thing: other", 1))
+	var restart *gateway.RestartError
+	if _, err := g.Gateway.Reload(); !errors.As(err, &restart) {
+		t.Errorf("another name: %v, want %T", err, restart)
+	}
+	plc.SetHolding(2, 0, 31)
+	awaitReported(t, g, "pump", `"speed":31`) // it is still there
+
+	s, err := g.Gateway.Status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Buses[0].Sessions != 1 {
+		t.Errorf("the bus made %d sessions, want 1", s.Buses[0].Sessions)
+	}
+	if st := client.Status(); st.Connects != 1 || st.State != upstream.Up {
+		t.Errorf("the client is %s after %d connections", st.State, st.Connects)
+	}
+}
+
+// awaitReported waits until a thing's document holds a text.
+func awaitReported(tb testing.TB, g running, thing, want string) {
+	tb.Helper()
+	await(tb, thing+" reports "+want, func() bool {
+		d, err := g.Service().Document(shadow.ID{Thing: thing})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return d != nil && strings.Contains(string(shadow.Append(nil, d.State.Reported)), want)
+	})
+}
+
+// mustConnect connects an MQTT client until the test ends.
+func mustConnect(tb testing.TB, address, id string) *upstream.Client {
+	tb.Helper()
+	h := &quiet{up: make(chan struct{})}
+	c := &upstream.Client{
+		Config: upstream.Config{Endpoint: "mqtt://" + address}, ClientID: id,
+		Filters: []string{"some/topic"}, Handler: h,
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wait sync.WaitGroup
+	wait.Go(func() { _ = c.Run(ctx) })
+	tb.Cleanup(func() {
+		cancel()
+		wait.Wait()
+	})
+	<-h.up
+	return c
+}
+
+type quiet struct {
+	up   chan struct{}
+	once sync.Once
+}
+
+func (q *quiet) Up(bool)                                { q.once.Do(func() { close(q.up) }) }
+func (q *quiet) Down(error)                             {}
+func (q *quiet) Message(_ string, _ []byte, ack func()) { ack() }
