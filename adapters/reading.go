@@ -100,6 +100,9 @@ type BusStats struct {
 	Utilisation  float64     `json:"utilisation"` // part of the last seconds that the bus was busy, 0 to 1
 	Units        []UnitStats `json:"units"`
 	Err          string      `json:"error,omitempty"` // the last that went wrong with the link, until it is back
+	// BusySince is when the driver began what it is at; nil: it waits. Each step
+	// has a timeout: a driver that is long at one is stuck.
+	BusySince *time.Time `json:"busy_since,omitempty"`
 }
 
 // Radio is what operators want to know of a Bluetooth adapter.

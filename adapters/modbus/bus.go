@@ -22,6 +22,9 @@ const (
 
 // Bus is the driver of one bus: adapters.Driver.
 type Bus struct {
+	// Took is told how long each request took; nil: nobody is. Set it before Run.
+	Took func(time.Duration)
+
 	name  string
 	cfg   Config
 	log   *slog.Logger
@@ -83,11 +86,23 @@ func (b *Bus) Run(ctx context.Context, emit func(...adapters.Reading)) error {
 			sleep(ctx, silence) // what comes meanwhile is chosen from
 			continue
 		}
+		b.turn(time.Now())
 		if !b.step(ctx, emit) {
+			b.turn(time.Time{})
 			b.rest(ctx)
 		}
 	}
 	return nil
+}
+
+// turn tells when a step began; zero: the bus rests.
+func (b *Bus) turn(began time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stats.BusySince = nil
+	if !began.IsZero() {
+		b.stats.BusySince = &began
+	}
 }
 
 // step does what is first in order: a write, what a tool asks, the reading back
@@ -206,6 +221,9 @@ func (b *Bus) send(request []byte) ([]byte, error) {
 	b.stats.Discarded += b.link.discarded()
 	b.load.add(began, b.last)
 	b.mu.Unlock()
+	if b.Took != nil {
+		b.Took(b.last.Sub(began))
+	}
 	switch {
 	case err == nil:
 		b.dialing.Reset()

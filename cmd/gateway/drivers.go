@@ -35,6 +35,11 @@ func (d drivers) all() map[string]adapters.Driver {
 // ones; commit has them take what is new of their things.
 func (d drivers) prepare(cfg *config.Config, timings *console.Timings, log *slog.Logger) (next drivers, commit, discard func(), err error) {
 	buses, poll := cfg.Buses.Prepare(d.buses, cfg.Things.Field(), log)
+	for name, bus := range buses {
+		if d.buses[name] != bus {
+			bus.Took = timings.Poll.Observe
+		}
+	}
 	next = drivers{buses: buses, ports: map[string]*serial.Driver{}, lines: serial.ByPort(cfg.Things.Serial())}
 	commits, discards := []func(){poll}, []func(){}
 	discard = func() {

@@ -23,3 +23,5 @@ func NewFloor(space func() localshadow.Space) *Floor { return &Floor{floor{space
 
 func (f *Floor) Check() error         { return f.f.check() }
 func (f *Floor) Status() console.Held { return f.f.status() }
+
+var Stuck = stuck

@@ -53,74 +53,84 @@ type Gateway struct {
 
 // Run serves until ctx ends, and closes what Open opened. Nothing but the
 // uplink needs a network.
+//
+// Boot, in the order in which each needs what is before it:
+//  1. deltas that a power cut may have swallowed, before clients can write more
+//  2. the field: commands that are still outstanding are known before the first poll
+//  3. the broker, the field, the bridge and the uplink, together
+//  4. the console and the watchdog, which only look
+//
+// They stop together, on ctx; the store closes when all have ended: last wills
+// and last readings are still written.
 func (g *Gateway) Run(ctx context.Context) error {
-	// The store fails for good when the disk does: then nothing that is
-	// promised can be kept, and the daemon ends so that systemd sees it.
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() {
-		select {
-		case <-g.store.Failed():
-			cancel(fmt.Errorf("the store failed: %w", g.store.Err()))
-		case <-ctx.Done():
-		}
-	}()
+	if err := g.boot(ctx); err != nil {
+		return errors.Join(err, g.close())
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	run := func(part func(context.Context) error) { group.Go(func() error { return part(ctx) }) }
+	run(g.broker.Run)
+	run(g.field.Run)
+	if g.uplink != nil {
+		run(g.sync.Run)
+		run(g.uplink.Run)
+		run(g.measure)
+	}
+	if g.api {
+		run(g.console.Run)
+	}
+	if g.monitor != nil {
+		run(func(ctx context.Context) error { return g.console.Monitor(ctx, g.monitor) })
+	}
+	run(g.watchStore)
+	run(g.watch)
+	run(g.obey)
+	g.serving.Store(true)
+	g.log.Info("ready", "thing", g.cfg.Load().Gateway.Thing, "listeners", g.Addrs(), "boot", g.store.Boot(),
+		"after", time.Since(g.began).Round(time.Millisecond))
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
+	err := group.Wait()
+	g.serving.Store(false)
+	return errors.Join(err, g.close())
+}
 
-	// Boot, in the order in which each needs what is before it:
-	//  1. deltas that a power cut may have swallowed, before clients can write more
-	//  2. the field: commands that are still outstanding are known before the first poll
-	//  3. the broker, the field, the bridge and the uplink, together
-	//  4. the console, which only looks
-	// They stop together, on ctx; the store closes when all have ended: last
-	// wills and last readings are still written.
+// boot is what comes before anything is served.
+func (g *Gateway) boot(ctx context.Context) error {
 	if g.store.Unclean() {
 		if err := g.service.RepublishDeltas(ctx); err != nil {
-			return errors.Join(fmt.Errorf("republish deltas: %w", err), g.close())
+			return fmt.Errorf("republish deltas: %w", err)
 		}
 	}
 	for name := range g.cfg.Load().Things {
 		if err := g.outstanding(name); err != nil {
-			return errors.Join(err, g.close())
+			return err
 		}
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return g.broker.Run(ctx) })
-	group.Go(func() error { return g.field.Run(ctx) })
-	if g.uplink != nil {
-		group.Go(func() error { return g.sync.Run(ctx) })
-		group.Go(func() error { return g.uplink.Run(ctx) })
-		group.Go(func() error {
-			g.traffic.run(ctx, g.carried)
+	return nil
+}
+
+// watchStore ends the gateway when the store fails, which it does for good when
+// the disk does: then nothing that is promised can be kept, and systemd is to
+// see it.
+func (g *Gateway) watchStore(ctx context.Context) error {
+	select {
+	case <-g.store.Failed():
+		return fmt.Errorf("the store failed: %w", g.store.Err())
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// obey reloads with each hangup, and tells systemd of the stop.
+func (g *Gateway) obey(ctx context.Context) error {
+	for {
+		select {
+		case <-g.options.Hangup:
+			_, _ = g.Reload() // what went wrong is in the log
+		case <-ctx.Done():
+			_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
 			return nil
-		})
-	}
-	if g.api {
-		group.Go(func() error { return g.console.Run(ctx) })
-	}
-	if g.monitor != nil {
-		group.Go(func() error { return g.console.Monitor(ctx, g.monitor) })
-	}
-	g.serving.Store(true)
-	defer g.serving.Store(false)
-	g.log.Info("ready", "thing", g.cfg.Load().Gateway.Thing, "listeners", g.Addrs(), "boot", g.store.Boot(),
-		"after", time.Since(g.began).Round(time.Millisecond))
-	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
-	group.Go(func() error {
-		for {
-			select {
-			case <-g.options.Hangup:
-				_, _ = g.Reload() // what went wrong is in the log
-			case <-ctx.Done():
-				_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
-				return nil
-			}
 		}
-	})
-	err := group.Wait()
-	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
-		err = cause
 	}
-	return errors.Join(err, g.close())
 }
 
 func (g *Gateway) close() error {

@@ -52,12 +52,6 @@ func (g *Gateway) Status() (console.Status, error) {
 	return s, nil
 }
 
-// carried is what the uplink carried since the start.
-func (g *Gateway) carried() (up, down int64) {
-	s := g.uplink.Status()
-	return s.BytesOut, s.BytesIn
-}
-
 // Ready is nil while what the gateway promises can be kept. The uplink is no
 // part of it: everything else works without.
 func (g *Gateway) Ready() error {

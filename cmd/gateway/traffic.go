@@ -28,17 +28,17 @@ type traffic struct {
 	hour     int
 }
 
-// run looks at the counters each minute until ctx ends.
-func (t *traffic) run(ctx context.Context, read func() (up, down int64)) {
+// measure looks at the uplink's counters each minute until ctx ends.
+func (g *Gateway) measure(ctx context.Context) error {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case now := <-tick.C:
-			up, down := read()
-			t.add(now, up, down)
+			s := g.uplink.Status()
+			g.traffic.add(now, s.BytesOut, s.BytesIn)
 		}
 	}
 }
