@@ -15,6 +15,7 @@ import (
 	"edgeshadow/config"
 	"edgeshadow/localshadow"
 	"edgeshadow/localshadow/broker"
+	"edgeshadow/localshadow/broker/rest"
 )
 
 // Options are what a gateway's surroundings decide and its configuration does not.
@@ -61,6 +62,7 @@ func Open(cfg *config.Config, o Options) (_ *Gateway, err error) {
 	}
 	g.broker = broker.New(cfg.Broker, g.service, g.ca, log)
 	g.broker.Store = g.store
+	g.broker.Handler = &rest.API{Shadows: g.service, Broker: g.broker, Log: log}
 	g.service.Publisher = g.broker
 
 	if err = g.openField(cfg); err != nil {

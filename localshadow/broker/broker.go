@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -37,7 +38,8 @@ type Broker struct {
 	ctx      context.Context // Run's: mochi's hooks are given none
 	server   *mqtt.Server
 	web      *web
-	listened int // listeners that were bound so far
+	arrivals atomic.Int64 // connections so far
+	listened int          // listeners that were bound so far
 	gate     *gate
 	turns    turns
 	rate     float64 // packets per second of one client

@@ -46,6 +46,8 @@ type conn struct {
 	wire      wire
 	emptyWill bool // see OnPacketRead
 	goodbye   atomic.Bool
+	presence  presence
+	ending    ending // why the gateway ends it
 	aliases   map[uint16]string
 	rate      bucket
 	held      held

@@ -36,6 +36,9 @@ func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 		}
 		h.b.log.Log(h.b.ctx, level, "client refused", "client", clip(cl.ID), "remote", cl.Net.Remote, "err", no.why)
 		_ = h.b.server.SendConnack(cl, connackCode(cl, no.code), false, nil)
+		if no.code == packets.ErrNotAuthorized {
+			h.b.refuse(cl, c)
+		}
 		return no.code
 	}
 	c.principal = who

@@ -22,6 +22,8 @@
 //	session.go    what a client id has, with or without a connection
 //	queue.go      messages of QoS 1 and 2 on their way to a client
 //	keeper.go     what the store keeps of that
+//	events.go     lifecycle events, which cost a look-up when nobody subscribes
+//	post.go       messages that come over HTTP: the API is package rest
 //
 // Which reserved topic is whose stands in one table, topic.go.
 //

@@ -46,6 +46,7 @@ func (h *hook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
 func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 	c := connOf(cl)
 	c.session.start(c.link)
+	h.b.arrive(cl, c)
 }
 
 func mayReceive(who Principal, topic string) bool {

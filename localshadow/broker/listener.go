@@ -219,6 +219,7 @@ func (l *listener) session(c *conn, establish listeners.EstablishFn) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			l.b.stats.malformed.Add(1)
+			c.because(clientErr)
 			l.log.Warn("a packet that the broker can't parse; the connection is closed", "remote", c.RemoteAddr(), "err", cause)
 			l.log.Debug("where it could not", "stack", string(debug.Stack()))
 		}

@@ -18,6 +18,7 @@ type message struct {
 	retain     bool      // was asked for
 	origin     string    // the client id of the sender, for no local [MQTT-3.8.3-3]
 	expires    time.Time // by the monotonic clock; zero: never
+	stamp      int64     // Unix milliseconds, of one that is retained; informs only
 
 	places atomic.Int32 // where it waits, see budget
 

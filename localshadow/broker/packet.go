@@ -200,6 +200,7 @@ func (h *hook) encodeConnack(cl *mqtt.Client, c *conn, pk *packets.Packet) {
 // are told, older ones see it closed. The last will is sent.
 func (h *hook) violation(cl *mqtt.Client, code packets.Code, what string) error {
 	h.b.stats.violations.Add(1)
+	connOf(cl).violated(code)
 	h.b.log.Info("client disconnected for a violation", "client", cl.ID, "remote", cl.Net.Remote, "err", what)
 	if cl.Properties.ProtocolVersion == 5 {
 		_ = cl.WritePacket(packets.Packet{ // it is closed next, come what may

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"sync"
+	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -93,6 +94,7 @@ func (b *Broker) publish(m *message, r *receipt) {
 // send is publish without the relay.
 func (b *Broker) send(m *message, r *receipt) {
 	if m.retain {
+		m.stamp = time.Now().UnixMilli()
 		if b.retained.set(m) {
 			b.keeper.retain(m, r)
 		} else {

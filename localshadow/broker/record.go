@@ -160,6 +160,9 @@ func appendMessage(dst []byte, m *message, now time.Time) []byte {
 		flags |= flagRetain
 	}
 	dst = binary.AppendUvarint(append(dst, format, m.qos, flags), left)
+	if m.retain {
+		dst = binary.AppendUvarint(dst, uint64(m.stamp))
+	}
 	dst = appendLong(appendLong(appendLong(dst, m.topic), m.origin), m.properties)
 	return append(dst, m.payload...)
 }
@@ -171,6 +174,9 @@ func readMessage(b []byte, now time.Time) (*message, error) {
 	m.retain = r.byte()&flagRetain != 0
 	if left := r.number(); left != never {
 		m.expires = now.Add(time.Duration(left) * time.Second)
+	}
+	if m.retain {
+		m.stamp = int64(r.number())
 	}
 	m.topic, m.origin, m.properties = r.text(), r.text(), []byte(r.text())
 	m.payload, r.rest = r.rest, nil

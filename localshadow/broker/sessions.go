@@ -158,6 +158,7 @@ func (b *Broker) part(c *conn) {
 	cl.Stop(nil)
 	c.held.take(b.turns.of(cl.ID))
 	b.leave(cl)
+	b.depart(cl, c)
 }
 
 // endAll sends the wills that are delayed, when the broker ends.

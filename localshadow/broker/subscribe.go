@@ -106,10 +106,17 @@ func (h *hook) OnUnsubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet 
 
 // OnPacketProcessed sends the retained messages of a SUBSCRIBE, after its SUBACK.
 func (h *hook) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, err error) {
-	if pk.FixedHeader.Type != packets.Subscribe || err != nil {
+	c := connOf(cl)
+	switch {
+	case err != nil:
+		return
+	case pk.FixedHeader.Type == packets.Unsubscribe:
+		h.b.subscribed("unsubscribed", cl, c, pk.Filters)
+		return
+	case pk.FixedHeader.Type != packets.Subscribe:
 		return
 	}
-	c := connOf(cl)
+	h.b.subscribed("subscribed", cl, c, pk.Filters)
 	for i, f := range pk.Filters {
 		_, shared := unshare(f.Filter)
 		const once, never = 1, 2 // [MQTT-3.3.1-10], [MQTT-3.3.1-11]

@@ -22,10 +22,11 @@ var table = map[string][]string{
 	"bridge":          {"localshadow", "localshadow/shadow"},
 	"bridge/upstream": {},
 
-	"localshadow":        {"localshadow/shadow"},
-	"localshadow/access": {"localshadow/shadow"},
-	"localshadow/broker": {"localshadow", "localshadow/access", "localshadow/shadow"},
-	"localshadow/shadow": {},
+	"localshadow":             {"localshadow/shadow"},
+	"localshadow/access":      {"localshadow/shadow"},
+	"localshadow/broker":      {"localshadow", "localshadow/access", "localshadow/shadow"},
+	"localshadow/broker/rest": {"localshadow/broker", "localshadow/shadow"},
+	"localshadow/shadow":      {},
 
 	"adapters":        {},
 	"adapters/modbus": {"adapters", "adapters/port"},
