@@ -35,12 +35,10 @@ type limits struct {
 // plan groups points of one unit into the fewest requests that the limits and
 // the holes allow. Going through the points by address and filling each request
 // up is optimal: a request that began later could reach no further.
+// The points are in order (inOrder).
 func plan(points []*point, l limits, holes []hole) []request {
-	sorted := slices.SortedFunc(slices.Values(points), func(a, b *point) int {
-		return cmp.Or(cmp.Compare(a.table, b.table), cmp.Compare(a.addr, b.addr), cmp.Compare(a.path, b.path))
-	})
 	var plan []request
-	for _, p := range sorted {
+	for _, p := range points {
 		if len(plan) > 0 {
 			if last := &plan[len(plan)-1]; last.table == p.table && l.fits(*last, p, holes) {
 				last.count = max(last.end(), p.end()) - int(last.addr)
@@ -53,11 +51,16 @@ func plan(points []*point, l limits, holes []hole) []request {
 	return plan
 }
 
+// inOrder is the order of points in a plan.
+func inOrder(a, b *point) int {
+	return cmp.Or(cmp.Compare(a.table, b.table), cmp.Compare(a.addr, b.addr), cmp.Compare(a.thing, b.thing), cmp.Compare(a.path, b.path))
+}
+
 // fits says whether p can be read along with r.
 func (l limits) fits(r request, p *point, holes []hole) bool {
 	gap, most := l.gap, l.registers
 	if p.table.bits() {
-		gap, most = 16*l.gap, maxBits // as many bytes on the wire
+		gap, most = 16*l.gap, min(maxBits, 16*l.registers) // as many bytes on the wire
 	}
 	end := max(r.end(), p.end())
 	if int(p.addr)-r.end() > gap || end-int(r.addr) > most {

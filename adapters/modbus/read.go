@@ -30,13 +30,17 @@ func (b *Bus) read(p poll, emit func(...adapters.Reading)) {
 	if lost {
 		points = p.unit.points // nothing more is asked of it: none of its points is good
 	}
-	var readings []adapters.Reading
-	for i, point := range points {
-		if err != nil {
+	readings := make([]adapters.Reading, 0, len(points))
+	if err != nil {
+		for _, point := range points {
 			readings = append(readings, point.failed(quality(err), now))
-			continue
 		}
-		if b.overtaken(point, before[i]) {
+		emit(readings...)
+		return
+	}
+	after := b.writesOf(p.points)
+	for i, point := range points {
+		if after[i] != before[i] || after[i].pending {
 			continue // a write is newer than what was read
 		}
 		at := int(point.addr) - int(p.addr)

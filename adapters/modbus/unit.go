@@ -14,7 +14,7 @@ type unit struct {
 	breaker breaker
 	limits  limits
 	holes   []hole
-	points  []*point
+	points  []*point // inOrder
 
 	// Guarded by Bus.mu.
 	requests, errors uint64
@@ -44,6 +44,7 @@ func (u *unit) add(name string, t adapters.Thing) []*point {
 		added = append(added, &p)
 	}
 	u.points = append(u.points, added...)
+	slices.SortFunc(u.points, inOrder)
 	return added
 }
 

@@ -173,21 +173,20 @@ func (b *Bus) readPoint(p *point) (adapters.Reading, error) {
 	return p.reading(words, now), nil
 }
 
-// writesOf notes the writes of points before a poll.
-func (b *Bus) writesOf(points []*point) []uint64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	out := make([]uint64, len(points))
-	for i, p := range points {
-		out[i] = p.writes
-	}
-	return out
+// writing is what a poll has to know of the writes of a point.
+type writing struct {
+	writes  uint64
+	pending bool
 }
 
-// overtaken tells whether a write came between the begin of a poll and now, or
-// is not read back yet.
-func (b *Bus) overtaken(p *point, before uint64) bool {
+// writesOf notes the writes of points: one that came, or is not read back yet,
+// is newer than a poll that began before it.
+func (b *Bus) writesOf(points []*point) []writing {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return p.writing > 0 || p.writes != before
+	out := make([]writing, len(points))
+	for i, p := range points {
+		out[i] = writing{p.writes, p.writing > 0}
+	}
+	return out
 }
