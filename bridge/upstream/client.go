@@ -37,8 +37,11 @@ type Client struct {
 	ClientID string
 	Filters  []string // QoS 1
 	Handler  Handler
-	Log      *slog.Logger // nil discards
-	Backoff  Backoff      // zero: DefaultBackoff
+	// Aside, when set, is offered every message before Handler is, in the same
+	// order, and returns true for what it takes; ack is as Handler's.
+	Aside   func(m Message, ack func()) bool
+	Log     *slog.Logger // nil discards
+	Backoff Backoff      // zero: DefaultBackoff
 	// KeepAlive is the time without traffic after which the peer is asked; one
 	// and a half of it without an answer ends the connection. 0:
 	// DefaultKeepAlive; whole seconds.
@@ -140,5 +143,5 @@ func (c *Client) Publish(ctx context.Context, topic string, payload []byte) erro
 	if e == nil {
 		return ErrDown
 	}
-	return e.publish(ctx, topic, payload)
+	return e.publish(ctx, Message{Topic: topic, Payload: payload, QoS: 1})
 }

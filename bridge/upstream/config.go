@@ -14,6 +14,16 @@ type Config struct {
 	Certificate string `yaml:"certificate"` // client certificate, PEM
 	Key         string `yaml:"key"`         // its key, PEM
 	CA          string `yaml:"ca"`          // roots, PEM; default: the system's
+	// PublishRate bounds the messages a second; 0: DefaultPublishRate with TLS,
+	// for that is what AWS takes, and none without.
+	PublishRate int `yaml:"publish_rate"`
+}
+
+func (c Config) publishRate(a address) int {
+	if c.PublishRate == 0 && a.tls {
+		return DefaultPublishRate
+	}
+	return c.PublishRate
 }
 
 // FieldError is a fault of the configuration; Path is below the section.
@@ -91,6 +101,9 @@ func (c Config) Validate() []error {
 		fault("endpoint", "AWS IoT takes only TLS: want mqtts://"+a.host)
 	case a.aws() && c.Certificate == "" && c.Key == "":
 		fault("certificate", "missing; AWS IoT wants certificate and key")
+	}
+	if c.PublishRate < 0 {
+		fault("publish_rate", fmt.Sprintf("%d is negative", c.PublishRate))
 	}
 	switch {
 	case c.Certificate != "" && c.Key == "":

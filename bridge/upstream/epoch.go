@@ -14,7 +14,7 @@ import (
 const (
 	subackTimeout = 10 * time.Second
 	pubackTimeout = 60 * time.Second // a broker that answers pings and no publish is none
-	maxUnacked    = 64               // publishes; AWS allows 100 (SHADOW 27)
+	maxUnacked    = 96               // publishes; AWS allows 100 (SHADOW 27)
 	maxQueued     = 64               // messages received and not yet handed over; TCP holds back the rest
 	maxAcks       = 4096             // acknowledgements not yet written
 	maxFilters    = 8                // in a SUBSCRIBE (SHADOW 27)
@@ -26,6 +26,7 @@ type epoch struct {
 	client   mqtt.Client
 	link     *link
 	handler  Handler
+	aside    func(m Message, ack func()) bool
 	traffic  *traffic
 	wg       *sync.WaitGroup // the client's
 	kept     bool            // the broker had the session
@@ -33,7 +34,9 @@ type epoch struct {
 	messages chan mqtt.Message
 	acks     chan mqtt.Message
 	sends    chan *send
+	sent     chan *send    // and not acknowledged
 	window   chan struct{} // a slot for each unacknowledged publish
+	pace     *pace
 
 	lost chan struct{} // closed when the connection is gone
 	once sync.Once
@@ -64,11 +67,13 @@ func (c *Client) connect(ctx context.Context) (*epoch, error) {
 		return nil, err
 	}
 	e := &epoch{
-		link: link, handler: c.Handler, traffic: &c.traffic, wg: &c.wg,
+		link: link, handler: c.Handler, aside: c.Aside, traffic: &c.traffic, wg: &c.wg,
 		messages: make(chan mqtt.Message, maxQueued),
 		acks:     make(chan mqtt.Message, maxAcks),
 		sends:    make(chan *send),
+		sent:     make(chan *send, maxUnacked),
 		window:   make(chan struct{}, maxUnacked),
+		pace:     newPace(c.Config.publishRate(a)),
 		lost:     make(chan struct{}),
 	}
 	keepAlive := c.KeepAlive
@@ -93,6 +98,7 @@ func (c *Client) connect(ctx context.Context) (*epoch, error) {
 	}
 	e.kept = token.SessionPresent()
 	e.wg.Go(e.sendLoop)
+	e.wg.Go(e.outcomeLoop)
 	e.wg.Go(e.ackLoop)
 	return e, nil
 }
@@ -227,14 +233,18 @@ func (e *epoch) drain() {
 func (e *epoch) hand(m mqtt.Message) {
 	e.handed++
 	e.traffic.messagesIn.Add(1)
-	e.handler.Message(m.Topic(), m.Payload(), func() {
+	ack := func() {
 		select {
 		case e.acks <- m:
 		case <-e.lost: // an acknowledgement of another epoch means nothing
 		default:
 			e.end(errors.New("acknowledgements are not taken"))
 		}
-	})
+	}
+	if e.aside != nil && e.aside(Message{m.Topic(), m.Payload(), m.Qos(), m.Retained()}, ack) {
+		return
+	}
+	e.handler.Message(m.Topic(), m.Payload(), ack)
 }
 
 // ackLoop writes acknowledgements, so that who gives one never waits for the link.

@@ -8,37 +8,83 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 )
 
-// send is a message on its way.
-type send struct {
-	topic   string
-	payload []byte
-	done    chan error // capacity 1
+// Message is one to send.
+type Message struct {
+	Topic   string
+	Payload []byte
+	QoS     byte // 0 or 1
+	Retain  bool
 }
 
-// publish waits for a slot, and for the PUBACK. The slot is the message's and
-// not the caller's, who may give up waiting: until the PUBACK it is in flight.
-func (e *epoch) publish(ctx context.Context, topic string, payload []byte) error {
+// send is a message on its way.
+type send struct {
+	Message
+	handed chan struct{} // closed when paho has it, and token is set
+	token  mqtt.Token
+	done   func(error)
+}
+
+// Session is the life of one connection, for who must not mix up two of them.
+type Session struct{ epoch *epoch }
+
+// Session is the connection that is up; nil when none is.
+func (c *Client) Session() *Session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.epoch == nil {
+		return nil
+	}
+	return &Session{c.epoch}
+}
+
+// Lost is closed when the connection is gone.
+func (s *Session) Lost() <-chan struct{} { return s.epoch.lost }
+
+// Send sends a message on this connection; messages leave in the order of the
+// calls of one goroutine. It waits while maxUnacked others wait for their
+// PUBACK, and for the pace of the connection. Done is called once, from any
+// goroutine: with nil when the broker acknowledged the message, or with QoS 0
+// when it was written; any error says that it may or may not have arrived.
+func (s *Session) Send(ctx context.Context, m Message, done func(error)) {
+	s.epoch.send(ctx, m, done)
+}
+
+// send waits for a slot and hands the message over. The slot is the message's
+// and not the caller's, who may give up waiting: until the PUBACK it is in
+// flight.
+func (e *epoch) send(ctx context.Context, m Message, done func(error)) {
 	select {
 	case e.window <- struct{}{}:
 	case <-e.lost:
-		return ErrDown
+		done(ErrDown)
+		return
 	case <-ctx.Done():
-		return ctx.Err()
+		done(ctx.Err())
+		return
 	}
-	s := &send{topic, payload, make(chan error, 1)}
+	if err := e.pace.wait(ctx, e.lost, len(m.Topic)+len(m.Payload)); err != nil {
+		<-e.window
+		done(err)
+		return
+	}
 	select {
-	case e.sends <- s:
+	case e.sends <- &send{Message: m, handed: make(chan struct{}), done: done}:
 	case <-e.lost:
-		return ErrDown
+		<-e.window
+		done(ErrDown)
 	case <-ctx.Done():
 		<-e.window
-		return ctx.Err()
+		done(ctx.Err())
 	}
+}
+
+// publish is send for who waits.
+func (e *epoch) publish(ctx context.Context, m Message) error {
+	outcome := make(chan error, 1)
+	e.send(ctx, m, func(err error) { outcome <- err })
 	select {
-	case err := <-s.done:
+	case err := <-outcome:
 		return err
-	case <-e.lost:
-		return ErrDown
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -47,34 +93,53 @@ func (e *epoch) publish(ctx context.Context, topic string, payload []byte) error
 // sendLoop gives messages to paho, in order. Paho may hold it for writeTimeout
 // on a link that stalls or was just lost, which its callers need not wait for.
 func (e *epoch) sendLoop() {
+	defer close(e.sent)
 	for {
 		select {
 		case s := <-e.sends:
-			token := e.client.Publish(s.topic, 1, false, s.payload)
-			e.wg.Go(func() {
-				s.done <- e.acknowledged(token)
-				<-e.window
-			})
+			e.sent <- s // there is room for the window
+			s.token = e.client.Publish(s.Topic, s.QoS, s.Retain, s.Payload)
+			close(s.handed)
 		case <-e.lost:
 			return
 		}
 	}
 }
 
-// acknowledged waits for a PUBACK. The token is of this epoch's client, where
-// nothing but a PUBACK completes it without an error.
-func (e *epoch) acknowledged(token mqtt.Token) error {
+// outcomeLoop tells what became of messages, in the order in which they were
+// sent, in which brokers acknowledge too [MQTT-4.6.0-2].
+func (e *epoch) outcomeLoop() {
 	timer := time.NewTimer(pubackTimeout)
 	defer timer.Stop()
+	for s := range e.sent {
+		timer.Reset(pubackTimeout)
+		err := e.acknowledged(s, timer.C)
+		<-e.window
+		s.done(err)
+	}
+}
+
+// acknowledged waits for a PUBACK. The token is of this epoch's client, where
+// nothing but a PUBACK completes it without an error.
+func (e *epoch) acknowledged(s *send, timeout <-chan time.Time) error {
 	select {
-	case <-token.Done():
+	case <-s.handed:
 	case <-e.lost:
 		return ErrDown
-	case <-timer.C:
+	}
+	select {
+	case <-s.token.Done():
+	case <-e.lost:
+		select {
+		case <-s.token.Done(): // before the loss, or by it
+		default:
+			return ErrDown
+		}
+	case <-timeout:
 		e.end(fmt.Errorf("no PUBACK in %v", pubackTimeout))
 		return ErrDown
 	}
-	if err := token.Error(); err != nil {
+	if err := s.token.Error(); err != nil {
 		e.end(err)
 		return ErrDown
 	}

@@ -111,6 +111,7 @@ func TestConfig_Validate(t *testing.T) {
 		"Port":        {upstream.Config{Endpoint: "mqtts://h:70000"}, "endpoint"},
 		"KeyAlone":    {upstream.Config{Endpoint: "h", Key: "k"}, "certificate"},
 		"CertAlone":   {upstream.Config{Endpoint: "h", Certificate: "c"}, "key"},
+		"Rate":        {upstream.Config{Endpoint: "h", PublishRate: -1}, "publish_rate"},
 		"CAWithNoTLS": {upstream.Config{Endpoint: "mqtt://h", CA: "ca"}, "endpoint"},
 	}
 	for name, tt := range tests {

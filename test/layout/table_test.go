@@ -20,6 +20,7 @@ var table = map[string][]string{
 	"config": {"localshadow/...", "adapters/...", "bridge/..."},
 
 	"bridge":          {"localshadow", "localshadow/shadow"},
+	"bridge/relay":    {},
 	"bridge/upstream": {},
 
 	"localshadow":             {"localshadow/shadow"},
