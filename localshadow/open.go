@@ -195,6 +195,11 @@ func (s *Store) begin() error {
 			}
 		}
 		s.gateway = hex.EncodeToString(gateway)
+		age, err := get(ageKey)
+		if err != nil {
+			return err
+		}
+		s.age, s.opened = decodeAge(age), time.Now()
 		if s.chunks, err = chunkedKeys(r); err != nil {
 			return err
 		}

@@ -17,7 +17,8 @@ import (
 //	s/<thing>/<shadow>/…  shadows and their sync records (record.go)
 //	b/…                   sessions and retained messages of the broker
 //	r/…                   the registry
-//	m/…                   the store's own: boot counter, gateway id, journal
+//	a/…                   access: issued certificates, keys, tokens, policies
+//	m/…                   the store's own: boot counter, gateway id, age, journal
 //	~…                    chunks of large values (value.go)
 const (
 	bootKey    = "m/boot"
@@ -43,6 +44,8 @@ type Store struct {
 	unclean     bool
 	quarantined string
 	reason      string
+	age         time.Duration // when it was opened
+	opened      time.Time
 
 	// chunks counts the chunks of each chunked key; only execute touches it.
 	chunks map[string]int
@@ -156,6 +159,9 @@ func (s *Store) close() error {
 	var errs []error
 	if s.failure() == nil {
 		err := s.db.Update(func(txn *badger.Txn) error {
+			if err := txn.Set([]byte(ageKey), seal(formatInline, []byte(ageKey), encodeAge(s.Age()))); err != nil {
+				return err
+			}
 			return txn.Set([]byte(cleanKey), seal(formatInline, []byte(cleanKey), nil))
 		})
 		if err != nil {

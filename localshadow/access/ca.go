@@ -1,6 +1,7 @@
 package access
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -17,6 +18,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"edgeshadow/localshadow/shadow"
 )
 
 // The validity of everything that is issued here; see the package comment.
@@ -30,11 +33,13 @@ const (
 	keyFile         = "ca.key"
 )
 
-// CA is the gateway's certification authority (EC P-256). Its methods may be
-// called from many goroutines.
+// CA is the gateway's certification authority: EC P-256, or whatever somebody
+// put in its place. Its methods may be called from many goroutines.
 type CA struct {
+	dir         string
 	certificate *x509.Certificate
-	key         *ecdsa.PrivateKey
+	key         crypto.Signer
+	clock       *clock
 
 	mu     sync.Mutex
 	server *tls.Certificate // nil until asked for
@@ -44,6 +49,18 @@ type CA struct {
 // OpenCA reads the authority in dir, and makes it at the first start: ca.crt,
 // and ca.key with mode 0600.
 func OpenCA(dir string) (*CA, error) {
+	ca, err := openCA(dir)
+	if err != nil {
+		return nil, err
+	}
+	ca.dir = dir
+	if ca.clock, err = openClock(dir); err != nil {
+		return nil, err
+	}
+	return ca, nil
+}
+
+func openCA(dir string) (*CA, error) {
 	crt, key := filepath.Join(dir, certificateFile), filepath.Join(dir, keyFile)
 	keyPEM, err := os.ReadFile(key)
 	if errors.Is(err, os.ErrNotExist) {
@@ -63,9 +80,9 @@ func OpenCA(dir string) (*CA, error) {
 	if err != nil {
 		return nil, fmt.Errorf("CA in %s: %w", dir, err)
 	}
-	private, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
-	if !ok {
-		return nil, fmt.Errorf("CA in %s: the key is no EC key", dir)
+	private, ok := pair.PrivateKey.(crypto.Signer)
+	if !ok || !pair.Leaf.IsCA {
+		return nil, fmt.Errorf("CA in %s: %s is no certificate of an authority", dir, crt)
 	}
 	return &CA{certificate: pair.Leaf, key: private}, nil
 }
@@ -143,7 +160,11 @@ func (ca *CA) ServerCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) 
 			template.DNSNames = append(template.DNSNames, h)
 		}
 	}
-	der, key, err := ca.issue(template)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("server certificate: %w", err)
+	}
+	der, err := ca.issue(template, &key.PublicKey)
 	if err != nil {
 		return nil, fmt.Errorf("server certificate: %w", err)
 	}
@@ -155,13 +176,13 @@ func (ca *CA) ServerCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) 
 // Enroll issues a device's certificate, whose common name is the thing's name,
 // and its key, both PEM.
 func (ca *CA) Enroll(thing string) (certificate, key []byte, err error) {
-	der, private, err := ca.issue(&x509.Certificate{
-		Subject:     pkix.Name{CommonName: thing},
-		KeyUsage:    x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	})
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, nil, fmt.Errorf("enroll %s: %w", thing, err)
+		return nil, nil, err
+	}
+	der, err := ca.device(thing, &private.PublicKey)
+	if err != nil {
+		return nil, nil, err
 	}
 	if key, err = encodeKey(private); err != nil {
 		return nil, nil, err
@@ -169,15 +190,29 @@ func (ca *CA) Enroll(thing string) (certificate, key []byte, err error) {
 	return encodeCertificate(der), key, nil
 }
 
-// issue signs a template with a key of its own.
-func (ca *CA) issue(template *x509.Certificate) ([]byte, *ecdsa.PrivateKey, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, nil, err
+// device issues the certificate of a thing for its key.
+func (ca *CA) device(thing string, public any) ([]byte, error) {
+	if err := (shadow.ID{Thing: thing}).Check(); err != nil {
+		return nil, err
 	}
+	der, err := ca.issue(&x509.Certificate{
+		Subject:     pkix.Name{CommonName: thing},
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}, public)
+	if err != nil {
+		return nil, fmt.Errorf("enroll %s: %w", thing, err)
+	}
+	return der, nil
+}
+
+// issue signs a template for a public key.
+func (ca *CA) issue(template *x509.Certificate, public any) ([]byte, error) {
 	template.SerialNumber, template.NotBefore, template.NotAfter = serial(), notBefore, notAfter
-	der, err := x509.CreateCertificate(rand.Reader, template, ca.certificate, &key.PublicKey, ca.key)
-	return der, key, err
+	if until := ca.certificate.NotAfter; until.Before(notAfter) { // an authority that somebody brought
+		template.NotAfter = until
+	}
+	return x509.CreateCertificate(rand.Reader, template, ca.certificate, public, ca.key)
 }
 
 // serial is 127 random bits (RFC 5280, 4.1.2.2).
@@ -190,6 +225,15 @@ func serial() *big.Int {
 
 func encodeCertificate(der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
+
+// decodePEM is the content of the first block; nil when there is none.
+func decodePEM(text []byte) []byte {
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil
+	}
+	return block.Bytes
 }
 
 func encodeKey(key *ecdsa.PrivateKey) ([]byte, error) {

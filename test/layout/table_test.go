@@ -24,7 +24,7 @@ var table = map[string][]string{
 	"bridge/upstream": {},
 
 	"localshadow":             {"localshadow/shadow"},
-	"localshadow/access":      {"localshadow/shadow"},
+	"localshadow/access":      {"localshadow", "localshadow/shadow"},
 	"localshadow/broker":      {"localshadow", "localshadow/access", "localshadow/shadow"},
 	"localshadow/broker/rest": {"localshadow/broker", "localshadow/shadow"},
 	"localshadow/shadow":      {},
