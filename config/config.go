@@ -5,6 +5,7 @@ import (
 	"edgeshadow/bridge"
 	"edgeshadow/bridge/upstream"
 	"edgeshadow/localshadow"
+	"edgeshadow/localshadow/access"
 	"edgeshadow/localshadow/broker"
 )
 
@@ -16,6 +17,7 @@ type Config struct {
 	Gateway Gateway            `yaml:"gateway"`
 	Store   localshadow.Config `yaml:"store"`
 	Broker  broker.Config      `yaml:"broker"`
+	Access  access.Config      `yaml:"access"`
 	Cloud   *upstream.Config   `yaml:"cloud"` // nil: no uplink
 	Sync    bridge.Config      `yaml:"sync"`
 	Buses   modbus.Buses       `yaml:"buses"`

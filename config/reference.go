@@ -9,12 +9,14 @@ import (
 )
 
 // references are the values, by shape, that name a file which holds a
-// certificate or a key. The packages get its absolute path; the content never
+// certificate, a key, the hash of a password or a policy. The packages get its absolute path; the content never
 // passes through here.
 var references = map[string]bool{
 	"broker.listeners[].tls.certificate": true,
 	"broker.listeners[].tls.key":         true,
 	"broker.listeners[].tls.client_ca":   true,
+	"access.policies.*":                  true,
+	"access.principals[].password":       true,
 	"cloud.certificate":                  true,
 	"cloud.key":                          true,
 	"cloud.ca":                           true,

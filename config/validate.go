@@ -7,6 +7,7 @@ import (
 	"edgeshadow/adapters"
 	"edgeshadow/bridge"
 	"edgeshadow/bridge/upstream"
+	"edgeshadow/localshadow/access"
 	"edgeshadow/localshadow/broker"
 )
 
@@ -29,6 +30,7 @@ func (c *Config) Validate() []FieldError {
 	add("", c.Gateway.validate()...)
 	add("store", split(c.Store.Validate())...)
 	add("broker", c.Broker.Validate()...)
+	add("access", c.Access.Validate()...)
 	if c.Cloud != nil {
 		add("cloud", c.Cloud.Validate()...)
 	}
@@ -53,6 +55,8 @@ func located(section string, err error) FieldError {
 	case *bridge.FieldError:
 		return FieldError{join(section, e.Path), e.Text}
 	case *broker.FieldError:
+		return FieldError{join(section, e.Path), e.Text}
+	case *access.FieldError:
 		return FieldError{join(section, e.Path), e.Text}
 	}
 	key, text, _ := strings.Cut(err.Error(), ": ")

@@ -23,6 +23,7 @@ import (
 	"edgeshadow/cmd/console"
 	"edgeshadow/config"
 	"edgeshadow/localshadow"
+	"edgeshadow/localshadow/access"
 	"edgeshadow/localshadow/broker"
 )
 
@@ -35,7 +36,7 @@ type Gateway struct {
 	began     time.Time
 	store     *localshadow.Store
 	service   *localshadow.Service
-	ca        *authority
+	access    *access.Access
 	broker    *broker.Broker
 	field     *adapters.Supervisor
 	drivers   drivers            // of field; guarded by reloading
@@ -68,6 +69,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	run := func(part func(context.Context) error) { group.Go(func() error { return part(ctx) }) }
+	run(g.access.Run)
 	run(g.broker.Run)
 	run(g.field.Run)
 	if g.uplink != nil {

@@ -14,6 +14,7 @@ import (
 	"edgeshadow/cmd/console"
 	"edgeshadow/config"
 	"edgeshadow/localshadow"
+	"edgeshadow/localshadow/access"
 	"edgeshadow/localshadow/broker"
 	"edgeshadow/localshadow/broker/rest"
 )
@@ -54,14 +55,19 @@ func Open(cfg *config.Config, o Options) (_ *Gateway, err error) {
 	g.traffic.began = g.began
 	g.floor.space = g.store.Space
 
-	g.ca = &authority{dir: filepath.Join(cfg.Store.Path, "pki")}
-	if needsCA(cfg.Broker) {
-		if err = g.ca.open(); err != nil {
-			return nil, err
-		}
+	ca, err := access.OpenCA(filepath.Join(cfg.Store.Path, "pki"))
+	if err != nil {
+		return nil, err
 	}
-	g.broker = broker.New(cfg.Broker, g.service, g.ca, log)
-	g.broker.Store = g.store
+	if hint := ca.ClockHint(); hint != "" {
+		log.Warn("the clock is wrong", "hint", hint)
+	}
+	if g.access, err = access.Open(cfg.Access, g.store, access.Options{CA: ca, Things: things{g}, Enrolled: g.enrolled, Log: log}); err != nil {
+		return nil, err
+	}
+	g.broker = broker.New(cfg.Broker, g.service, ca, log)
+	g.broker.Store, g.broker.Access, g.broker.Public = g.store, gatekeeper{g.access}, g.access.Public()
+	g.access.OnRevoke(g.dismiss)
 	g.broker.Handler = &rest.API{Shadows: g.service, Broker: g.broker, Log: log}
 	g.service.Publisher = g.broker
 

@@ -112,6 +112,7 @@ func (g *Gateway) parts() []part {
 		{sections: []string{"gateway"}, prepare: g.prepareSelf},
 		{sections: []string{"broker"}, files: true, prepare: g.prepareBroker},
 		{sections: []string{"buses", "things"}, prepare: g.prepareField},
+		{sections: []string{"access"}, files: true, prepare: g.prepareAccess},
 	}
 }
 
@@ -128,12 +129,13 @@ func (g *Gateway) prepareSelf(cfg *config.Config) (commit, discard func(), err e
 }
 
 func (g *Gateway) prepareBroker(cfg *config.Config) (commit, discard func(), err error) {
-	if needsCA(cfg.Broker) {
-		if err := g.ca.open(); err != nil {
-			return nil, nil, err
-		}
-	}
 	return g.broker.Prepare(cfg.Broker)
+}
+
+// prepareAccess reads the policies, which also ask about things: what is
+// committed looks at those of the new configuration.
+func (g *Gateway) prepareAccess(cfg *config.Config) (commit, discard func(), err error) {
+	return g.access.Prepare(cfg.Access)
 }
 
 // Reloaded is Reload for the console.

@@ -15,11 +15,11 @@ import (
 // maxEnroll bounds the body of POST /enroll.
 const maxEnroll = maxRequest + 1024
 
-// Handler serves /enroll. GET is the CA's certificate. POST trades a one-time
+// Public serves /enroll. GET is the CA's certificate. POST trades a one-time
 // token and a certificate request for a certificate, over TLS alone: either the
 // token as "Authorization: Bearer" and the request as the body, answered with
 // the certificate in PEM, or {"token": …, "csr": …}, answered with JSON.
-func (a *Access) Handler() http.Handler {
+func (a *Access) Public() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /enroll", a.showCA)
 	mux.HandleFunc("POST /enroll", a.enroll)

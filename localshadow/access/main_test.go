@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/pem"
 	"math/big"
 	"net"
 	"os"
@@ -70,19 +69,6 @@ func mustCertify(tb testing.TB, subject pkix.Name, change ...func(*x509.Certific
 		tb.Fatal(err)
 	}
 	c, err := x509.ParseCertificate(der)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return c
-}
-
-func mustParse(tb testing.TB, text string) *x509.Certificate {
-	tb.Helper()
-	block, _ := pem.Decode([]byte(text))
-	if block == nil {
-		tb.Fatalf("no PEM: %q", text)
-	}
-	c, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -181,3 +181,13 @@ func TestAccess_Withdrawn(t *testing.T) {
 	p.expectNothing(t)
 	p.send(t, disconnect)
 }
+
+// Who is dismissed is gone at once, and nobody else.
+func TestBroker_Dismiss(t *testing.T) {
+	b := mustServeWith(t, &rules{})
+	gone, _ := mustOpen(t, b, v3, "gone", clean)
+	stays, _ := mustOpen(t, b, v3, "stays", clean)
+	b.Dismiss("revoked", func(p broker.Principal) bool { return p.Name() == "gone" })
+	gone.expectClosed(t)
+	stays.expectNothing(t)
+}

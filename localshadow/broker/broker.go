@@ -30,6 +30,9 @@ type Broker struct {
 	// Handler serves the requests of http listeners; PrincipalOf tells it who
 	// asks. Nil: nothing is found. Set it before Run.
 	Handler http.Handler
+	// Public serves the requests of http listeners that it has a pattern for, and
+	// nobody is asked who sends them. Set it before Run.
+	Public *http.ServeMux
 
 	shadows  Shadows
 	ca       CA

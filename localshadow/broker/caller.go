@@ -17,8 +17,15 @@ func PrincipalOf(ctx context.Context) Principal {
 	return who
 }
 
-// serveHTTP asks who a client is, and hands its request to the Handler.
+// serveHTTP asks who a client is, unless the request is a public one, and hands
+// it to the Handler.
 func (b *Broker) serveHTTP(w http.ResponseWriter, r *http.Request, p *place) {
+	if b.Public != nil {
+		if h, pattern := b.Public.Handler(r); pattern != "" {
+			h.ServeHTTP(w, r)
+			return
+		}
+	}
 	if b.Handler == nil {
 		http.NotFound(w, r)
 		return

@@ -27,6 +27,8 @@ func Default() Config {
 const (
 	Anonymous   = "anonymous"
 	Certificate = "certificate"
+	Password    = "password"
+	Signature   = "sigv4" // an access key, as AWS SDKs sign HTTP and WebSockets
 )
 
 // Protocols of a listener. With TLS they are mqtts, wss and https.
@@ -154,12 +156,17 @@ func (l Listener) checkAddress(fault func(field, format string, args ...any)) {
 func (l Listener) checkAuth(fault func(field, format string, args ...any)) {
 	for _, a := range l.Auth {
 		switch a {
-		case Anonymous, Certificate:
-		case "password":
-			fault("auth", "password is not available in this version; anonymous and certificate are")
+		case Anonymous, Certificate, Password:
+		case Signature:
+			if l.protocol() != WS && l.protocol() != HTTP {
+				fault("auth", "sigv4 signs requests of HTTP; this listener speaks %s", l.protocol())
+			}
 		default:
-			fault("auth", "%q is unknown; want anonymous or certificate", a)
+			fault("auth", "%q is unknown; want anonymous, certificate, password or sigv4", a)
 		}
+	}
+	if slices.Contains(l.Auth, Password) && l.TLS == nil && !l.loopback() && !l.Insecure {
+		fault("auth", "passwords that anybody can read on their way; add tls: auto, or say insecure: true beside it")
 	}
 	if slices.Contains(l.auth(), Anonymous) && !l.loopback() && !l.Insecure {
 		fault("auth", "anonymous clients beyond loopback; use certificate, or say insecure: true beside it")

@@ -53,7 +53,7 @@ func (l Listener) rules(ca CA) (*rules, error) {
 	r := &rules{protocol: l.protocol(), auth: l.auth(), loopback: l.loopback()}
 	if l.TLS != nil {
 		var err error
-		if r.tls, err = l.TLS.config(ca, r.auth); err != nil {
+		if r.tls, err = l.TLS.config(ca, r.protocol, r.auth); err != nil {
 			return nil, fmt.Errorf("TLS of listener %s: %w", l.Address, err)
 		}
 	}
@@ -232,7 +232,7 @@ func (l *listener) session(c *conn, establish listeners.EstablishFn) {
 	if t := c.TLS(); t != nil {
 		if err := t.Handshake(); err != nil {
 			l.b.stats.refused.Add(1)
-			l.log.Info("TLS handshake refused", "remote", c.RemoteAddr(), "err", err)
+			l.refuseHandshake(c.RemoteAddr(), err)
 			return
 		}
 	}

@@ -202,20 +202,41 @@ func TestListener_Unauthorized(t *testing.T) {
 		b.Access = denying{}
 		b.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the handler is asked") })
 	})
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: mustEnroll(t, ca, "lamp")}}
+	for _, thing := range []string{"lamp", ""} { // without a certificate too
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: mustEnroll(t, ca, thing)}}
+		defer client.CloseIdleConnections()
+		got, err := client.Get("https://" + b.Addrs()[0].String() + "/things/lamp/shadow")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(got.Body)
+		_ = got.Body.Close()
+		if got.StatusCode != 401 || got.Header.Get("x-amzn-ErrorType") != "UnauthorizedException" || string(body) != `{"code":401,"message":"Unauthorized"}` {
+			t.Errorf("%q: %d %v %s", thing, got.StatusCode, got.Header, body)
+		}
+	}
+}
+
+// A public request is served whoever sends it; the others still need somebody.
+func TestListener_Public(t *testing.T) {
+	ca := MustOpenCA(t)
+	b := mustRun(t, broker.Config{Listeners: []broker.Listener{
+		{Address: "127.0.0.1:0", Protocol: broker.HTTP, TLS: &broker.TLS{Auto: true}, Auth: []string{broker.Certificate}},
+	}}, shadowtest.MustOpenService(t, nil), ca, func(b *broker.Broker) {
+		b.Public = http.NewServeMux()
+		b.Public.HandleFunc("GET /enroll", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "come in") })
+	})
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: mustEnroll(t, ca, "")}}
 	defer client.CloseIdleConnections()
-	got, err := client.Get("https://" + b.Addrs()[0].String() + "/things/lamp/shadow")
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, _ := io.ReadAll(got.Body)
-	_ = got.Body.Close()
-	if got.StatusCode != 401 || got.Header.Get("x-amzn-ErrorType") != "UnauthorizedException" || string(body) != `{"code":401,"message":"Unauthorized"}` {
-		t.Errorf("%d %v %s", got.StatusCode, got.Header, body)
-	}
-	client = &http.Client{Transport: &http.Transport{TLSClientConfig: mustEnroll(t, ca, "")}}
-	if _, err := client.Get("https://" + b.Addrs()[0].String()); err == nil {
-		t.Error("a client without a certificate is in")
+	for path, want := range map[string]int{"/enroll": 200, "/enrol": 404, "/things/a/shadow": 404} {
+		got, err := client.Get("https://" + b.Addrs()[0].String() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = got.Body.Close()
+		if got.StatusCode != want {
+			t.Errorf("%s: %d, want %d", path, got.StatusCode, want)
+		}
 	}
 }
 

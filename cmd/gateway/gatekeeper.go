@@ -1,0 +1,43 @@
+package gateway
+
+import (
+	"edgeshadow/localshadow/access"
+	"edgeshadow/localshadow/broker"
+)
+
+// gatekeeper is what the broker asks.
+type gatekeeper struct{ access *access.Access }
+
+func (g gatekeeper) Authenticate(c broker.Credentials) (broker.Principal, error) {
+	p, err := g.access.Authenticate(access.Credentials(c))
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// things are what policies may ask about: those of the configuration.
+type things struct{ gateway *Gateway }
+
+func (t things) Thing(name string) access.Thing {
+	c, ok := t.gateway.cfg.Load().Things[name]
+	if !ok {
+		return access.Thing{}
+	}
+	return access.Thing{Type: c.Type, Attributes: c.Attributes}
+}
+
+// enrolled makes a thing with a certificate one that is synced.
+func (g *Gateway) enrolled(thing string) {
+	if g.sync != nil {
+		g.sync.Know(thing)
+	}
+}
+
+// dismiss ends the connections of principals.
+func (g *Gateway) dismiss(cause string, whose func(name, certificate string) bool) {
+	g.broker.Dismiss(cause, func(who broker.Principal) bool {
+		p, ok := who.(*access.Principal)
+		return ok && whose(p.Name(), p.Certificate())
+	})
+}
