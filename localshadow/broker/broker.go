@@ -45,7 +45,7 @@ type Broker struct {
 	listened int          // listeners that were bound so far
 	gate     *gate
 	turns    turns
-	rate     float64 // packets per second of one client
+	rate     atomic.Int64 // packets per second of one client
 	began    time.Time
 	filters  filters
 	sessions sessions
@@ -67,7 +67,7 @@ func New(cfg Config, shadows Shadows, ca CA, log *slog.Logger) *Broker {
 	}
 	b := &Broker{
 		shadows: shadows, ca: ca, cfg: cfg, log: log, ctx: context.Background(),
-		gate: newGate(), turns: turns{seed: maphash.MakeSeed()}, rate: ratePerSecond, began: time.Now(),
+		gate: newGate(), turns: turns{seed: maphash.MakeSeed()}, began: time.Now(),
 		sessions: sessions{byID: map[string]*session{}}, retained: retained{byTopic: map[string]*message{}},
 	}
 	b.server = mqtt.New(&mqtt.Options{
@@ -77,6 +77,7 @@ func New(cfg Config, shadows Shadows, ca CA, log *slog.Logger) *Broker {
 		Logger:                   slog.New(slog.DiscardHandler), // it prints whole packets; what matters is logged here
 		Capabilities:             capabilities(),
 	})
+	b.rate.Store(cfg.Limits.rate())
 	b.web = newWeb(b)
 	return b
 }

@@ -16,6 +16,19 @@ const maxSocketPath = 107
 // Config is the section "broker" of the configuration.
 type Config struct {
 	Listeners []Listener `yaml:"listeners"`
+	Limits    Limits     `yaml:"limits"`
+}
+
+// Limits are bounds of one client.
+type Limits struct {
+	Rate int `yaml:"rate"` // packets a second; more of them for some seconds end the connection; default 10000
+}
+
+func (l Limits) rate() int64 {
+	if l.Rate == 0 {
+		return defaultRate
+	}
+	return int64(l.Rate)
 }
 
 // Default is one listener for programs on the gateway itself.
@@ -110,6 +123,9 @@ func (l Listener) loopback() bool {
 // Validate tells every fault.
 func (c Config) Validate() []error {
 	var faults []error
+	if c.Limits.Rate < 0 {
+		faults = append(faults, &FieldError{"limits.rate", "negative; want packets a second, for example 10000"})
+	}
 	seen := map[string]int{}
 	for i, l := range c.Listeners {
 		fault := func(field, format string, args ...any) {

@@ -48,6 +48,9 @@ type conn struct {
 	goodbye   atomic.Bool
 	presence  presence
 	ending    ending // why the gateway ends it
+	told      bool   // why it ends
+	broken    error  // of the last Read
+	last      byte   // that came
 	aliases   map[uint16]string
 	rate      bucket
 	held      held
@@ -104,6 +107,14 @@ func (c *conn) SetDeadline(t time.Time) error {
 		return net.ErrClosed
 	}
 	return c.Conn.SetReadDeadline(t)
+}
+
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.broken = err; n > 0 {
+		c.last = b[n-1]
+	}
+	return n, err
 }
 
 // Write never blocks. What it took may still be lost with the connection, as

@@ -1,6 +1,9 @@
 package broker
 
 import (
+	"errors"
+	"os"
+
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 )
@@ -17,7 +20,7 @@ func (h *hook) ID() string { return "edgeshadow" }
 func (h *hook) Provides(b byte) bool {
 	switch b {
 	case mqtt.OnConnect, mqtt.OnConnectAuthenticate, mqtt.OnSessionEstablish, mqtt.OnSessionEstablished,
-		mqtt.OnPacketRead, mqtt.OnPacketEncode, mqtt.OnPacketProcessed,
+		mqtt.OnWill, mqtt.OnPacketRead, mqtt.OnPacketEncode, mqtt.OnPacketProcessed,
 		mqtt.OnACLCheck, mqtt.OnSubscribe, mqtt.OnUnsubscribe, mqtt.OnPublish:
 		return true
 	}
@@ -35,11 +38,31 @@ func connOf(cl *mqtt.Client) *conn {
 func (h *hook) OnACLCheck(*mqtt.Client, string, bool) bool { return true }
 
 // OnSessionEstablish hides the session from mochi, which would end it by the
-// wall clock, with its subscriptions, and send its will.
+// wall clock, with its subscriptions, and send its will. It gets another will,
+// which tells us, through OnWill, that a connection is about to be closed.
 func (h *hook) OnSessionEstablish(cl *mqtt.Client, _ packets.Packet) {
-	cl.Properties.Will = mqtt.Will{}
+	cl.Properties.Will = mqtt.Will{Flag: 1}
 	cl.Properties.Clean = false
 	cl.Properties.Props.SessionExpiryInterval = 1<<32 - 1
+}
+
+// OnWill tells a client of MQTT 5 why its connection is closed, where it was not
+// told yet: its keep-alive is over [MQTT-3.1.2-22], or it sent what can't be
+// read [MQTT-4.13.1-1].
+func (h *hook) OnWill(cl *mqtt.Client, will mqtt.Will) (mqtt.Will, error) {
+	c := connOf(cl)
+	code := packets.ErrMalformedPacket
+	switch {
+	case cl.Properties.ProtocolVersion < 5 || c.told:
+		return will, nil
+	case errors.Is(c.broken, os.ErrDeadlineExceeded):
+		code = packets.ErrKeepAliveTimeout
+	case c.broken != nil:
+		return will, nil
+	}
+	c.told = true
+	_ = cl.WritePacket(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}, ReasonCode: code.Code})
+	return will, nil
 }
 
 // OnSessionEstablished lets messages follow the CONNACK.

@@ -79,14 +79,26 @@ type publication struct {
 	retain  bool
 	again   bool // DUP
 	id      uint16
-	ids     []int // of the subscriptions
+	ids     []int  // of the subscriptions
+	alias   uint16 // of the topic; 0: none
+	known   bool   // to the client: the topic itself is left out
 	version byte
 	now     time.Time
+}
+
+func (p *publication) topic() string {
+	if p.known {
+		return ""
+	}
+	return p.m.topic
 }
 
 // own is the length of the properties that differ between subscribers.
 func (p *publication) own() int {
 	n := 0
+	if p.alias > 0 {
+		n += 3
+	}
 	if !p.m.expires.IsZero() {
 		n += 5
 	}
@@ -99,7 +111,7 @@ func (p *publication) own() int {
 // length is that of the whole packet, and remaining that of what follows the
 // fixed header.
 func (p *publication) length() (whole, remaining int) {
-	remaining = 2 + len(p.m.topic) + len(p.m.payload)
+	remaining = 2 + len(p.topic()) + len(p.m.payload)
 	if p.qos > 0 {
 		remaining += 2
 	}
@@ -121,12 +133,15 @@ func (p *publication) appendTo(dst []byte) []byte {
 	}
 	_, remaining := p.length()
 	dst = binary.AppendUvarint(append(dst, header), uint64(remaining)) // a remaining length is a varint
-	dst = appendText(dst, p.m.topic)
+	dst = appendText(dst, p.topic())
 	if p.qos > 0 {
 		dst = binary.BigEndian.AppendUint16(dst, p.id)
 	}
 	if p.version == 5 {
 		dst = binary.AppendUvarint(dst, uint64(p.own()+len(p.m.properties)))
+		if p.alias > 0 {
+			dst = binary.BigEndian.AppendUint16(append(dst, packets.PropTopicAlias), p.alias)
+		}
 		if !p.m.expires.IsZero() { // what is left of it [MQTT-3.3.2-6]
 			left := max(1, p.m.expires.Sub(p.now)/time.Second)
 			dst = binary.BigEndian.AppendUint32(append(dst, packets.PropMessageExpiryInterval), uint32(left))

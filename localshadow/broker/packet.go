@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"time"
+
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 )
@@ -24,17 +26,20 @@ type wire struct {
 // the connection, with its last will.
 func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	c := connOf(cl)
-	if pk.FixedHeader.Type == packets.Connect {
+	if pk.FixedHeader.Type == packets.Connect && c.session == nil {
 		// mochi refuses an empty will; the standard has it.
 		if c.emptyWill = pk.Connect.WillFlag && len(pk.Connect.WillPayload) == 0; c.emptyWill {
 			pk.Connect.WillPayload = []byte{0}
+		}
+		if !pk.Connect.WillFlag && pk.Connect.WillQos > 0 { // [MQTT-3.1.2-11]
+			return pk, packets.ErrRejectPacket
 		}
 		return pk, nil
 	}
 	if c.session == nil { // mochi wants a CONNECT first
 		return pk, nil
 	}
-	if !c.rate.allow(h.b.rate) {
+	if !c.rate.allow(time.Now(), float64(h.b.rate.Load())) {
 		h.b.stats.flooding.Add(1)
 		return pk, h.violation(cl, packets.ErrMessageRateTooHigh, "more packets than a client may send")
 	}
@@ -56,6 +61,8 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 		pk.PacketID = 0
 	case packets.Disconnect:
 		return h.readDisconnect(cl, c, pk)
+	case packets.Connect:
+		return pk, h.violation(cl, packets.ErrProtocolViolationSecondConnect, "a second CONNECT") // [MQTT-3.1.0-2]
 	case packets.Connack, packets.Suback, packets.Unsuback, packets.Pingresp:
 		return pk, h.violation(cl, packets.ErrProtocolViolation, "a packet that only servers send")
 	case packets.Auth:
@@ -157,6 +164,9 @@ func (h *hook) readDisconnect(cl *mqtt.Client, c *conn, pk packets.Packet) (pack
 		}
 		p.SessionExpiryIntervalFlag = false
 	}
+	if cl.Properties.ProtocolVersion == 5 && pk.FixedHeader.Remaining == 1 {
+		pk.ReasonCode = c.last // mochi does not read it; nothing follows it [MQTT-3.14.4-1]
+	}
 	if pk.ReasonCode == 0 {
 		c.goodbye.Store(true) // [MQTT-3.14.4-3]
 	}
@@ -203,6 +213,7 @@ func (h *hook) violation(cl *mqtt.Client, code packets.Code, what string) error 
 	connOf(cl).violated(code)
 	h.b.log.Info("client disconnected for a violation", "client", cl.ID, "remote", cl.Net.Remote, "err", what)
 	if cl.Properties.ProtocolVersion == 5 {
+		connOf(cl).told = true
 		_ = cl.WritePacket(packets.Packet{ // it is closed next, come what may
 			FixedHeader: packets.FixedHeader{Type: packets.Disconnect},
 			ReasonCode:  code.Code,

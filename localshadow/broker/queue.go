@@ -183,8 +183,10 @@ func (l *link) send(p publication) bool {
 	if !p.m.expires.IsZero() {
 		p.now = time.Now()
 	}
+	l.abbreviate(&p)
 	if l.largest > 0 {
 		if n, _ := p.length(); n > l.largest {
+			l.unknow(&p)
 			return false
 		}
 	}

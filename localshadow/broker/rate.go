@@ -5,8 +5,8 @@ import "time"
 // rate is what a client may send: packets per second over some time, and so
 // many at once. One that sends more is a flood and is cut off.
 const (
-	ratePerSecond = 10_000
-	rateBurst     = 3 * ratePerSecond
+	defaultRate = 10_000
+	burst       = 3 // seconds' worth
 )
 
 // bucket counts what is left of a rate. It belongs to one goroutine.
@@ -16,13 +16,11 @@ type bucket struct {
 }
 
 // allow takes one packet out, of a rate of so many per second.
-func (k *bucket) allow(perSecond float64) bool {
-	now := time.Now()
-	burst := perSecond * rateBurst / ratePerSecond
+func (k *bucket) allow(now time.Time, perSecond float64) bool {
 	if k.at.IsZero() {
-		k.left = burst
+		k.left = burst * perSecond
 	} else {
-		k.left = min(burst, k.left+perSecond*now.Sub(k.at).Seconds())
+		k.left = min(burst*perSecond, k.left+perSecond*now.Sub(k.at).Seconds())
 	}
 	k.at = now
 	if k.left < 1 {

@@ -51,6 +51,7 @@ func (b *Broker) Prepare(cfg Config) (commit, discard func(), err error) {
 		changes = append(changes, func() { l.rules.Store(r) })
 	}
 	return func() {
+		b.rate.Store(cfg.Limits.rate())
 		for _, change := range changes {
 			change()
 		}

@@ -43,6 +43,9 @@ type link struct {
 	window  int // Receive Maximum [MQTT-3.3.4-9]
 	largest int // Maximum Packet Size; 0: any
 	ready   bool
+
+	aliasing int // Topic Alias Maximum
+	aliases  map[string]uint16
 }
 
 // attach gives the session a connection. Nothing is sent on it before ready.

@@ -30,7 +30,7 @@ func (b *Broker) open(cl *mqtt.Client, c *conn, pk packets.Packet, who Principal
 	lasts, lifetime := lasting(cl, pk)
 	l := &link{cl: cl, c: c, version: cl.Properties.ProtocolVersion, window: maxWindow}
 	if p := pk.Properties; l.version == 5 {
-		l.largest = int(p.MaximumPacketSize)
+		l.largest, l.aliasing = int(p.MaximumPacketSize), min(maxAliases, int(p.TopicAliasMaximum))
 		if p.ReceiveMaximum > 0 {
 			l.window = min(l.window, int(p.ReceiveMaximum))
 		}

@@ -66,6 +66,24 @@ func (c *client) ask() error {
 	return nil
 }
 
+// receive reads up to one message, and acknowledges it.
+func (c *client) receive() error {
+	for {
+		header, body, err := c.read()
+		if err != nil {
+			return err
+		}
+		if header&0xf0 != 0x30 {
+			continue
+		}
+		if header&0x06 != 0 {
+			n := int(binary.BigEndian.Uint16(body))
+			_, err = c.conn.Write([]byte{0x40, 2, body[2+n], body[3+n]})
+		}
+		return err
+	}
+}
+
 func (c *client) read() (header byte, body []byte, err error) {
 	if header, err = c.in.ReadByte(); err != nil {
 		return 0, nil, err

@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"edgeshadow/localshadow"
+	"edgeshadow/localshadow/broker"
 	"edgeshadow/localshadow/shadow"
 	"edgeshadow/test/shadowtest"
 )
@@ -35,33 +37,92 @@ func payload() []byte {
 	return b.Bytes()
 }
 
-// BenchmarkRoundTrip is a QoS 1 publish and its QoS 1 answer over loopback TCP:
-// from a bare mochi that echoes in process, and as a durable shadow update whose
-// answer follows the fsync. The ratio of the two is what the shadow service and
-// the disk cost.
+// BenchmarkRoundTrip is a QoS 1 publish and its QoS 1 answer over loopback TCP,
+// whose packets one generator sends and reads: from a bare mochi that echoes in
+// process, and from the gateway as a durable shadow update, whose PUBACK and
+// answer follow the fsync. The ratio of the two is what the gateway and the disk
+// cost.
 func BenchmarkRoundTrip(b *testing.B) {
 	for _, clients := range []int{1, 64} {
 		b.Run(fmt.Sprintf("echo/%d", clients), func(b *testing.B) {
-			run(b, clients, &echo{})
+			server, addr := mustServeBare(b, &echo{})
+			defer server.Close()
+			ask(b, clients, addr, updates)
 		})
 		for _, durability := range []localshadow.Durability{localshadow.Sync, localshadow.OneSecond} {
 			b.Run(fmt.Sprintf("shadow-%s/%d", durability, clients), func(b *testing.B) {
-				store, err := localshadow.OpenStore(localshadow.Config{Path: b.TempDir(), Durability: durability}, shadowtest.Log(b))
-				if err != nil {
-					b.Fatal(err)
-				}
-				b.Cleanup(func() { store.Close() })
-				run(b, clients, &durable{service: shadowtest.NewService(b, store, nil)})
+				g := mustServe(b, durability)
+				written := writtenBytes(b)
+				ask(b, clients, g.addr, updates)
+				b.ReportMetric(float64(writtenBytes(b)-written)/float64(b.N), "disk-B/op")
+				s := g.store.Stats()
+				b.ReportMetric(float64(s.Operations)/float64(s.Commits), "updates/commit")
+				b.ReportMetric(float64(s.CommitTime.Microseconds())/float64(s.Commits), "commit-µs")
 			})
 		}
 	}
 }
 
-func run(b *testing.B, clients int, hook interface {
+// BenchmarkMessages is a message of 1 KB on an ordinary topic from one client to
+// another and its acknowledgements, from a bare mochi and from the gateway.
+func BenchmarkMessages(b *testing.B) {
+	for _, qos := range []byte{0, 1} {
+		for _, clients := range []int{1, 64} {
+			b.Run(fmt.Sprintf("qos=%d/clients=%d/bare", qos, clients), func(b *testing.B) {
+				server, addr := mustServeBare(b, &plain{})
+				defer server.Close()
+				stream(b, clients, addr, qos)
+			})
+			b.Run(fmt.Sprintf("qos=%d/clients=%d/gateway", qos, clients), func(b *testing.B) {
+				stream(b, clients, mustServe(b, localshadow.Sync).addr, qos)
+			})
+		}
+	}
+}
+
+// gateway is the shadow service behind the broker, in this process.
+type gateway struct {
+	store *localshadow.Store
+	addr  string
+}
+
+func mustServe(b *testing.B, durability localshadow.Durability) gateway {
+	b.Helper()
+	store, err := localshadow.OpenStore(localshadow.Config{Path: b.TempDir(), Durability: durability}, shadowtest.Log(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	service := shadowtest.NewService(b, store, nil)
+	gw := broker.New(broker.Config{
+		Listeners: []broker.Listener{{Address: "127.0.0.1:0"}},
+		Limits:    broker.Limits{Rate: 1 << 30}, // the generator is a flood
+	}, service, nil, shadowtest.Log(b))
+	gw.Store, service.Publisher = store, gw
+	if err := gw.Listen(); err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- gw.Run(ctx) }()
+	b.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			b.Error(err)
+		}
+		store.Close()
+	})
+	return gateway{store, gw.Addrs()[0].String()}
+}
+
+// bare is a hook of a mochi that has nothing else.
+type bare interface {
 	mqtt.Hook
 	use(*mqtt.Server)
-}) {
-	server := mqtt.New(&mqtt.Options{InlineClient: true, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+}
+
+func mustServeBare(b *testing.B, hook bare) (*mqtt.Server, string) {
+	b.Helper()
+	server := mqtt.New(&mqtt.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
 	tcp := listeners.NewTCP(listeners.Config{ID: "t", Address: "127.0.0.1:0"})
 	for _, err := range []error{
 		server.AddHook(hook, nil), server.AddListener(tcp), server.Serve(),
@@ -70,13 +131,23 @@ func run(b *testing.B, clients int, hook interface {
 			b.Fatal(err)
 		}
 	}
-	defer server.Close()
 	hook.use(server)
+	return server, tcp.Address()
+}
+
+// updates are the topics of a client that updates a shadow.
+func updates(i int) (request, answer string) {
+	id := shadow.ID{Thing: fmt.Sprintf("thing-%d", i)}
+	return id.Topic("update"), id.Topic("update/accepted")
+}
+
+// ask shares b.N round trips among clients that each wait for their answer.
+func ask(b *testing.B, clients int, addr string, topics func(int) (request, answer string)) {
 	body := payload()
 	all := make([]*client, clients)
 	for i := range all {
-		id := shadow.ID{Thing: fmt.Sprintf("thing-%d", i)}
-		all[i] = mustDial(b, tcp.Address(), id.Thing, id.Topic("update"), id.Topic("update/accepted"), body)
+		request, answer := topics(i)
+		all[i] = mustDial(b, addr, fmt.Sprintf("client-%d", i), request, answer, body)
 	}
 	var (
 		left  atomic.Int64
@@ -105,11 +176,100 @@ func run(b *testing.B, clients int, hook interface {
 	wg.Wait()
 	b.StopTimer()
 	slices.Sort(times)
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "updates/s")
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "ops/s")
 	if len(times) > 0 {
 		b.ReportMetric(float64(times[len(times)/2].Microseconds()), "p50-µs")
 		b.ReportMetric(float64(times[len(times)*99/100].Microseconds()), "p99-µs")
 	}
+}
+
+// window is how many messages a stream has under way.
+const window = 32
+
+// stream shares b.N messages among pairs, of which one publishes without
+// waiting for each and the other reads and acknowledges.
+func stream(b *testing.B, clients int, addr string, qos byte) {
+	body := payload()
+	var wg sync.WaitGroup
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	starts := make([]func(), clients)
+	for i := range clients {
+		topic := fmt.Sprintf("dt/%d", i)
+		from := mustDial(b, addr, fmt.Sprintf("from-%d", i), topic, fmt.Sprintf("none/%d", i), body)
+		to := mustDial(b, addr, fmt.Sprintf("to-%d", i), topic, topic, nil)
+		if qos == 0 {
+			from.packet = packet(0x30, append(text(topic), body...))
+		}
+		places := make(chan struct{}, window)
+		stop := make(chan struct{})
+		starts[i] = func() {
+			wg.Go(func() {
+				defer close(stop)
+				for left.Add(-1) >= 0 {
+					places <- struct{}{}
+					if _, err := from.conn.Write(from.packet); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+				for range window { // until all have come
+					places <- struct{}{}
+				}
+			})
+			wg.Go(func() {
+				for {
+					if err := to.receive(); err != nil {
+						select {
+						case <-stop:
+						default:
+							b.Error(err)
+						}
+						return
+					}
+					<-places
+				}
+			})
+			if qos > 0 {
+				wg.Go(func() { // PUBACKs
+					for {
+						if _, _, err := from.read(); err != nil {
+							return
+						}
+					}
+				})
+			}
+			go func() {
+				<-stop
+				from.conn.Close()
+				to.conn.Close()
+			}()
+		}
+	}
+	b.ResetTimer()
+	for _, start := range starts {
+		start()
+	}
+	wg.Wait()
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "ops/s")
+}
+
+// writtenBytes is what this process caused to be written to disks.
+func writtenBytes(b *testing.B) int64 {
+	b.Helper()
+	text, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		b.Skipf("reads /proc/self/io, of Linux: %v", err)
+	}
+	for line := range strings.Lines(string(text)) {
+		var n int64
+		if _, err := fmt.Sscanf(line, "write_bytes: %d", &n); err == nil {
+			return n
+		}
+	}
+	b.Skip("reads write_bytes in /proc/self/io, which this kernel does not count")
+	return 0
 }
 
 // open admits everybody to everything.
@@ -140,25 +300,8 @@ func (h *echo) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	return pk, packets.CodeSuccessIgnore
 }
 
-// durable hands requests to the shadow service; the PUBACK follows the fsync.
-type durable struct {
-	open
-	server  *mqtt.Server
-	service *localshadow.Service
-}
+// plain leaves messages to mochi.
+type plain struct{ open }
 
-func (h *durable) use(s *mqtt.Server) { h.server, h.service.Publisher = s, h }
-func (h *durable) ID() string         { return "durable" }
-func (h *durable) Publish(topic string, payload []byte) {
-	_ = h.server.Publish(topic, payload, false, 1)
-}
-func (h *durable) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
-	id, op, ok := shadow.ParseTopic(pk.TopicName)
-	if cl.Net.Inline || !ok {
-		return pk, nil
-	}
-	h.service.Handle(context.Background(), id, op, pk.Payload, func() {
-		_ = cl.WritePacket(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Puback}, PacketID: pk.PacketID})
-	})
-	return pk, packets.ErrRejectPacket
-}
+func (*plain) use(*mqtt.Server) {}
+func (*plain) ID() string       { return "plain" }
