@@ -16,8 +16,14 @@ type Space struct{ Free, Need uint64 } // bytes; Free is 0 when it can't be told
 
 // Space asks the file system.
 func (s *Store) Space() Space {
-	free, _ := freeSpace(s.path) // told as 0
-	return Space{Free: free, Need: minFree}
+	space, _ := SpaceAt(s.path) // told as 0
+	return space
+}
+
+// SpaceAt is what a store at path would have.
+func SpaceAt(path string) (Space, error) {
+	free, err := freeSpace(path)
+	return Space{Free: free, Need: minFree}, err
 }
 
 // DiskFullError says that the store does not write, or open, for lack of space.

@@ -1,0 +1,95 @@
+package doctor
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
+	"edgeshadow/bridge"
+)
+
+// maxPolicy is what AWS IoT takes of a policy document, in characters.
+const maxPolicy = 2048
+
+// Policy is a policy document of AWS IoT.
+type Policy struct {
+	Version   string
+	Statement []Statement
+}
+
+// Statement is one statement of it.
+type Statement struct {
+	Effect   string
+	Action   []string
+	Resource []string
+}
+
+// policy is the least that the configuration needs: to connect as the gateway,
+// to hear the answers for its things, and to ask. Where it would not fit into a
+// document, the things are united.
+func (d *Doctor) policy() *Policy {
+	things := map[string]bool{d.cfg.Gateway.Thing: true}
+	for name := range d.cfg.Things {
+		things[name] = true
+	}
+	if d.status != nil {
+		for _, t := range d.status.Things {
+			things[t.Name] = true
+		}
+	}
+	p := d.policyFor(slices.Sorted(maps.Keys(things)))
+	if text, err := json.Marshal(p); err != nil || len(text) > maxPolicy {
+		return d.policyFor([]string{"*"})
+	}
+	return p
+}
+
+func (d *Doctor) policyFor(things []string) *Policy {
+	arn := "arn:aws:iot:" + d.region() + ":ACCOUNT:"
+	allow := func(action string, resources ...string) Statement {
+		return Statement{"Allow", []string{action}, resources}
+	}
+	var filters, receive, publish []string
+	for _, f := range bridge.Filters() {
+		filters = append(filters, arn+"topicfilter/"+f)
+	}
+	for _, t := range things {
+		shadows := arn + "topic/$aws/things/" + t + "/shadow/"
+		receive = append(receive, shadows+"*")
+		publish = append(publish, shadows+"*")
+	}
+	return &Policy{"2012-10-17", []Statement{
+		allow("iot:Connect", arn+"client/"+d.cfg.Gateway.Thing),
+		allow("iot:Subscribe", shorten(filters)...),
+		allow("iot:Receive", receive...),
+		allow("iot:Publish", publish...),
+	}}
+}
+
+// shorten unites the filters of answers: accepted and rejected of one request.
+func shorten(filters []string) []string {
+	var out []string
+	for _, f := range filters {
+		f = strings.TrimSuffix(strings.TrimSuffix(f, "/accepted"), "/rejected")
+		if f += "/*"; !slices.Contains(out, f) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// region is the one in the endpoint's name.
+func (d *Doctor) region() string {
+	endpoint, _, err := d.cfg.Cloud.Addresses()
+	if err != nil {
+		return "REGION"
+	}
+	labels := strings.Split(endpoint, ".")
+	for i, label := range labels {
+		if label == "iot" && i+1 < len(labels) {
+			return labels[i+1]
+		}
+	}
+	return "REGION"
+}
