@@ -1,51 +1,16 @@
 package bridge
 
-import (
-	"edgeshadow/localshadow"
-	"edgeshadow/localshadow/shadow"
+import "edgeshadow/localshadow/shadow"
+
+// Rules that settle conflicts, as the journal names them.
+const (
+	ruleBoth      = "both sides changed it"
+	ruleFirst     = "first sync"
+	ruleLocalGone = "deleted here, edited in the cloud"
+	ruleCloudGone = "deleted in the cloud, edited here"
+	ruleMet       = "our delete met an edit of the cloud"
+	ruleUnseen    = "our delete met a version that never reached us"
 )
-
-// step is one transaction for one shadow: the record and the local document as
-// they are, and what becomes of both.
-type step struct {
-	tx      *localshadow.SyncTx
-	w       *work
-	r       *record
-	local   *shadow.Document // nil: absent
-	version int64            // of local or of its tombstone; 0: never was
-
-	conflicts []shadow.Conflict
-	rule      string // by which they were decided
-	changed   bool   // the record must be written
-}
-
-// setLocal makes a merged state the local one.
-func (s *step) setLocal(state shadow.State) error {
-	if err := s.tx.SetLocal(state); err != nil {
-		return err
-	}
-	return s.reload()
-}
-
-func (s *step) deleteLocal() error {
-	if err := s.tx.DeleteLocal(); err != nil {
-		return err
-	}
-	return s.reload()
-}
-
-func (s *step) reload() (err error) {
-	s.local, s.version, err = s.tx.Local()
-	return err
-}
-
-// decided records conflicts and the rule that settled them.
-func (s *step) decided(rule string, conflicts []shadow.Conflict) {
-	if len(conflicts) > 0 {
-		s.rule = rule
-		s.conflicts = append(s.conflicts, conflicts...)
-	}
-}
 
 // base is the document that the three-way merge starts from.
 func (s *step) base() shadow.Document {
@@ -60,19 +25,25 @@ func (s *step) base() shadow.Document {
 // recognised. Nothing is sent from here: what the merge leaves to push is found
 // by the next decision.
 func (s *step) merge(base, cloud shadow.Document, number, timestamp int64) error {
-	existed := s.r.Exists
+	w, existed, first := s.w, s.r.Exists, !s.r.Known
 	s.r.setBase(cloud, number, timestamp)
 	s.changed = true
 	switch {
-	case s.w.rule.direction == Up:
+	case w.rule.direction == Up:
+		return nil
+	case s.local != nil && first && w.rule.first == string(CloudWins):
+		s.decided(ruleFirst, losses(s.local.State, cloud.State, shadow.Cloud))
+		return s.setLocal(cloud.State)
+	case s.local != nil && first && w.rule.first == string(LocalWins):
+		s.decided(ruleFirst, losses(cloud.State, s.local.State, shadow.Local))
 		return nil
 	case s.local != nil:
-		merged, conflicts := shadow.Reconcile(base, s.local.State, cloud, s.w.rule.policy)
-		s.decided("both sides changed it", conflicts)
+		merged, conflicts := shadow.Reconcile(base, s.local.State, cloud, s.policy(cloud, timestamp))
+		s.decided(ruleBoth, conflicts)
 		return s.setLocal(merged)
-	case existed && s.version > 0 && s.w.rule.direction != Down: // deleted here, and the delete is still to be sent
-		stays, keep, conflicts := shadow.LocalDeleted(base, cloud)
-		s.decided("deleted here, edited in the cloud", conflicts)
+	case existed && s.version > 0 && w.rule.direction == Both && w.rule.delete != Ignore: // deleted here, and the delete is still to be sent
+		stays, keep, conflicts := s.localDeleted(base, cloud)
+		s.decided(ruleLocalGone, conflicts)
 		if keep {
 			return s.setLocal(stays)
 		}
@@ -82,21 +53,49 @@ func (s *step) merge(base, cloud shadow.Document, number, timestamp int64) error
 	}
 }
 
+// localDeleted is what stays of a shadow that was deleted here.
+func (s *step) localDeleted(base, cloud shadow.Document) (stays shadow.State, keep bool, conflicts []shadow.Conflict) {
+	if s.w.rule.delete == Propagate {
+		return shadow.State{}, false, losses(cloud.State, base.State, shadow.Local)
+	}
+	return shadow.LocalDeleted(base, cloud)
+}
+
 // gone takes in that the cloud deleted the shadow, or does not have it.
 func (s *step) gone(number, timestamp int64) error {
 	base, existed := s.base(), s.r.Exists
 	s.r.setGone(number, timestamp)
 	s.changed = true
-	s.w.absent = true
-	if !existed || s.local == nil || s.w.rule.direction == Up {
+	s.w.set(absent, true)
+	if !existed || s.local == nil || s.w.rule.direction == Up || s.w.rule.delete == Ignore {
 		return nil
 	}
+	if s.w.rule.delete == Propagate {
+		s.decided(ruleCloudGone, losses(s.local.State, base.State, shadow.Cloud))
+		return s.deleteLocal()
+	}
 	stays, keep, conflicts := shadow.CloudDeleted(base, s.local.State)
-	s.decided("deleted in the cloud, edited here", conflicts)
+	s.decided(ruleCloudGone, conflicts)
 	if keep {
 		return s.setLocal(stays)
 	}
 	return s.deleteLocal()
+}
+
+// losses are the values of from that to has not: what an owner of the whole
+// document takes from the other side.
+func losses(from, to shadow.State, winner shadow.Side) []shadow.Conflict {
+	var out []shadow.Conflict
+	section := func(name string, from, to *shadow.Object) {
+		for key, v := range from.All() {
+			if kept, ok := to.Get(key); !ok || !shadow.Equal(kept, v) {
+				out = append(out, shadow.Conflict{Path: name + "." + key, Winner: winner, Kept: kept, KeptAbsent: !ok, Lost: v})
+			}
+		}
+	}
+	section("desired", from.Desired, to.Desired)
+	section("reported", from.Reported, to.Reported)
+	return out
 }
 
 // foreign takes in an event that is next on the number line.
@@ -148,13 +147,13 @@ func (s *step) ownDelete(e event) (bool, error) {
 	s.r.Flight = nil
 	s.r.setGone(e.number, e.Timestamp)
 	s.changed = true
-	s.w.absent = true
+	s.w.set(absent, true)
 	if at < deleted {
-		s.decided("our delete met a version that never reached us", []shadow.Conflict{{Path: "", Winner: shadow.Local, KeptAbsent: true}})
+		s.decided(ruleUnseen, []shadow.Conflict{{Path: "", Winner: shadow.Local, KeptAbsent: true}})
 		return true, nil
 	}
-	stays, keep, conflicts := shadow.LocalDeleted(before, after)
-	s.decided("our delete met an edit of the cloud", conflicts)
+	stays, keep, conflicts := s.localDeleted(before, after)
+	s.decided(ruleMet, conflicts)
 	if keep && s.local == nil {
 		return true, s.setLocal(stays)
 	}
@@ -193,7 +192,10 @@ func (s *step) got(cloud shadow.Document, timestamp int64) (bool, error) {
 		}
 		s.r.Flight = nil
 	}
-	s.w.verified, s.w.absent = true, false
+	if cloud.Version == s.r.Number && s.w.raced > 0 {
+		s.w.raced--
+	}
+	s.w.flags = s.w.flags&^absent | verified
 	if err := s.merge(base, cloud, cloud.Version, timestamp); err != nil {
 		return true, err
 	}

@@ -4,16 +4,16 @@ import (
 	"fmt"
 	"path"
 	"strings"
-
-	"edgeshadow/localshadow/shadow"
+	"time"
 )
 
 // Owner says who wins a value that both sides changed.
 type Owner string
 
 const (
-	CloudWins Owner = "cloud"
-	LocalWins Owner = "local"
+	CloudWins  Owner = "cloud"
+	LocalWins  Owner = "local"
+	NewestWins Owner = "newest" // when the times are known and far enough apart; else the section's default
 )
 
 // Direction says which way changes go.
@@ -23,6 +23,18 @@ const (
 	Both Direction = "both"
 	Up   Direction = "up"   // the cloud follows
 	Down Direction = "down" // the gateway follows
+)
+
+// Words of the options that are neither owners nor directions.
+const (
+	Merge       = "merge"        // first_sync: leaf by leaf, as ever
+	Section     = "section"      // delete: takes every leaf, but each section obeys its owner
+	Propagate   = "propagate"    // delete: takes the other side along
+	Ignore      = "ignore"       // delete: of one side is no business of the other
+	Hold        = "hold"         // oversize: nothing is sent until it fits
+	Partial     = "partial"      // oversize: removals, then the members that fit
+	UpdateFirst = "update-first" // reconcile: a push on a condition, which saves the get when it holds
+	GetFirst    = "get-first"    // reconcile: for fleets whose shadows mostly change during outages
 )
 
 // Conflict is the owner of each section. In a file one word serves both.
@@ -42,21 +54,35 @@ func (c *Conflict) UnmarshalYAML(unmarshal func(any) error) error {
 	return unmarshal((*sections)(c))
 }
 
+// Options say how one shadow is reconciled. In an override, what is empty
+// leaves the general option.
+type Options struct {
+	Conflict  Conflict  `yaml:"conflict"`
+	Direction Direction `yaml:"direction"`
+	FirstSync string    `yaml:"first_sync"` // merge, cloud, local: when both sides have a shadow that they never shared
+	Delete    string    `yaml:"delete"`     // section, propagate, ignore
+	Oversize  string    `yaml:"oversize"`   // hold, partial
+	Reconcile string    `yaml:"reconcile"`  // update-first, get-first
+	// MinPushInterval is the least time between two pushes of one shadow, so
+	// that what changes often coalesces.
+	MinPushInterval time.Duration `yaml:"min_push_interval"`
+}
+
 // Config is the section "sync" of the configuration.
 type Config struct {
-	Things    []string   `yaml:"things"`  // patterns; "!" takes out; the last that matches counts
-	Shadows   []string   `yaml:"shadows"` // the same for shadow names; the classic shadow's is empty, which "*" matches. Each thing is asked for those named in full
-	Conflict  Conflict   `yaml:"conflict"`
-	Direction Direction  `yaml:"direction"`
+	Things    []string `yaml:"things"`  // patterns; "!" takes out; the last that matches counts
+	Shadows   []string `yaml:"shadows"` // the same for shadow names; the classic shadow's is empty, which "*" matches. Each thing is asked for those named in full
+	Options   `yaml:",inline"`
 	Overrides []Override `yaml:"overrides"` // the first whose patterns match
+
+	Budget Budget `yaml:"-"` // of the connection, and so of its section
 }
 
 // Override replaces what it names for some shadows.
 type Override struct {
-	Things    []string  `yaml:"things"`  // none: any
-	Shadows   []string  `yaml:"shadows"` // none: any
-	Conflict  Conflict  `yaml:"conflict"`
-	Direction Direction `yaml:"direction"`
+	Things  []string `yaml:"things"`  // none: any
+	Shadows []string `yaml:"shadows"` // none: any
+	Options `yaml:",inline"`
 }
 
 // Default syncs everything both ways; commands belong to the cloud, measured
@@ -64,7 +90,11 @@ type Override struct {
 func Default() Config {
 	return Config{
 		Things: []string{"*"}, Shadows: []string{"*"},
-		Conflict: Conflict{CloudWins, LocalWins}, Direction: Both,
+		Options: Options{
+			Conflict: Conflict{CloudWins, LocalWins}, Direction: Both,
+			FirstSync: Merge, Delete: Section, Oversize: Hold, Reconcile: UpdateFirst,
+			MinPushInterval: pushInterval,
+		},
 	}
 }
 
@@ -86,102 +116,40 @@ func (c Config) Validate() []error {
 			}
 		}
 	}
-	owner := func(field string, o Owner, optional bool) {
-		switch {
-		case o == CloudWins, o == LocalWins, o == "" && optional:
-		case o == "newest":
-			fault(field, "newest is not available in this version; cloud and local are")
-		default:
-			fault(field, "%q is unknown; want cloud or local", string(o))
-		}
-	}
-	direction := func(field string, d Direction, optional bool) {
-		if d != Both && d != Up && d != Down && !(d == "" && optional) {
-			fault(field, "%q is unknown; want both, up or down", string(d))
-		}
-	}
 	patterns("things", c.Things)
 	patterns("shadows", c.Shadows)
-	owner("conflict.desired", c.Conflict.Desired, false)
-	owner("conflict.reported", c.Conflict.Reported, false)
-	direction("direction", c.Direction, false)
+	c.Options.validate("", false, fault)
 	for i, o := range c.Overrides {
 		at := fmt.Sprintf("overrides[%d].", i)
 		patterns(at+"things", o.Things)
 		patterns(at+"shadows", o.Shadows)
-		owner(at+"conflict.desired", o.Conflict.Desired, true)
-		owner(at+"conflict.reported", o.Conflict.Reported, true)
-		direction(at+"direction", o.Direction, true)
+		o.Options.validate(at, true, fault)
 	}
 	return faults
 }
 
-// rule is what the configuration says of one shadow.
-type rule struct {
-	policy    shadow.Policy
-	direction Direction
-}
-
-// rule applies the first override that matches.
-func (c Config) rule(id shadow.ID) rule {
-	conflict, direction := c.Conflict, c.Direction
-	for _, o := range c.Overrides {
-		if (len(o.Things) > 0 && !matches(o.Things, id.Thing)) || (len(o.Shadows) > 0 && !matches(o.Shadows, id.Name)) {
-			continue
+// validate checks the words; optional ones may be empty.
+func (o Options) validate(at string, optional bool, fault func(field, format string, args ...any)) {
+	word := func(field, got string, want ...string) {
+		if got == "" && optional {
+			return
 		}
-		if o.Conflict.Desired != "" {
-			conflict.Desired = o.Conflict.Desired
+		for _, w := range want {
+			if got == w {
+				return
+			}
 		}
-		if o.Conflict.Reported != "" {
-			conflict.Reported = o.Conflict.Reported
-		}
-		if o.Direction != "" {
-			direction = o.Direction
-		}
-		break
+		last := len(want) - 1
+		fault(at+field, "%q is unknown; want %s or %s", got, strings.Join(want[:last], ", "), want[last])
 	}
-	r := rule{shadow.Policy{Desired: side(conflict.Desired), Reported: side(conflict.Reported)}, direction}
-	switch direction { // the side that only follows never wins
-	case Up:
-		r.policy.Desired, r.policy.Reported = shadow.Local, shadow.Local
-	case Down:
-		r.policy.Desired, r.policy.Reported = shadow.Cloud, shadow.Cloud
+	word("conflict.desired", string(o.Conflict.Desired), "cloud", "local", "newest")
+	word("conflict.reported", string(o.Conflict.Reported), "cloud", "local", "newest")
+	word("direction", string(o.Direction), "both", "up", "down")
+	word("first_sync", o.FirstSync, Merge, string(CloudWins), string(LocalWins))
+	word("delete", o.Delete, Section, Propagate, Ignore)
+	word("oversize", o.Oversize, Hold, Partial)
+	word("reconcile", o.Reconcile, UpdateFirst, GetFirst)
+	if o.MinPushInterval < 0 || o.MinPushInterval > time.Hour {
+		fault(at+"min_push_interval", "%v is out of range; want up to 1h", o.MinPushInterval)
 	}
-	return r
-}
-
-func side(o Owner) shadow.Side {
-	if o == LocalWins {
-		return shadow.Local
-	}
-	return shadow.Cloud
-}
-
-// syncs tells whether the patterns take a shadow in.
-func (c Config) syncs(id shadow.ID) bool {
-	return matches(c.Things, id.Thing) && matches(c.Shadows, id.Name)
-}
-
-// names are the shadows that a thing is asked for although nobody has heard of
-// them: the classic one, and each that is named without a wildcard.
-func (c Config) names() []string {
-	names := []string{""}
-	for _, p := range c.Shadows {
-		if !strings.ContainsAny(p, `!*?[\`) {
-			names = append(names, p)
-		}
-	}
-	return names
-}
-
-// matches asks the patterns in order; the last that matches counts.
-func matches(patterns []string, name string) bool {
-	in := false
-	for _, p := range patterns {
-		p, out := strings.CutPrefix(p, "!")
-		if ok, _ := path.Match(p, name); ok {
-			in = !out
-		}
-	}
-	return in
 }

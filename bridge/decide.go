@@ -13,84 +13,145 @@ type message struct {
 	payload []byte
 }
 
+// intent is what the next message of a shadow would be, and why.
+type intent struct {
+	kind  string // get, update, delete; empty: none
+	why   string
+	patch *shadow.Object // of an update
+	sent  int64          // the version that it is conditional on; 0: none
+	size  int            // of a document that is too large
+	// partial: not all that differs is in the patch.
+	partial bool
+}
+
 // decide computes the next message of a shadow from what is stored, and makes
-// the intent to write durable with it. It is the whole of the sending side:
+// the intent to write durable with it. It is the whole of the sending side.
+func (s *step) decide(now time.Time) (message, error) {
+	r, w := s.r, s.w
+	i := s.next()
+	if i.size > 0 {
+		s.block("oversize", i.size, cloudLimit)
+		return message{}, nil
+	}
+	if r.Block != nil && (r.Block.Local != s.version || r.Block.Cloud != r.Number) {
+		r.Block, s.changed = nil, true
+	}
+	switch i.kind {
+	case "":
+		return message{}, nil
+	case "get":
+		t := s.engine.newToken()
+		return message{"get", t, appendRequest(nil, nil, 0, t)}, nil
+	}
+	if next := w.pushed.Add(s.engine.budget.window(w.rule.interval)); now.Before(next) {
+		w.wake, w.paused = next, true
+		return message{}, nil
+	}
+	f := flight{Kind: i.kind, Token: s.engine.newToken(), Sent: i.sent, Partial: i.partial}
+	r.Flight, s.changed = &f, true
+	if i.kind == "delete" {
+		r.Target = shadow.State{}
+		return message{f.Kind, f.Token, appendRequest(nil, nil, 0, f.Token)}, nil
+	}
+	r.Target = shadow.Merge(s.base().State, i.patch)
+	return message{f.Kind, f.Token, appendRequest(nil, i.patch, f.Sent, f.Token)}, nil
+}
+
+// next computes what to do:
 //
 //	unknown, in doubt or ambiguous   get
 //	deleted here                     get, then delete
 //	new here                         get (404), then update
 //	different                        update, on the condition that the cloud is at base
-func (s *step) decide(now time.Time, newToken func() string, limit int) (message, error) {
+func (s *step) next() intent {
 	r, w := s.r, s.w
-	get := func() (message, error) {
-		t := newToken()
-		return message{"get", t, appendRequest(nil, nil, 0, t)}, nil
+	switch {
+	case r.Flight != nil:
+		return intent{kind: "get", why: "a request has no answer"}
+	case !r.Known:
+		return intent{kind: "get", why: "the cloud was never asked"}
+	case w.needGet:
+		return intent{kind: "get", why: "a change of the cloud is missing"}
 	}
-	if w.needGet || !r.Known || r.Flight != nil {
-		return get()
-	}
-	if r.Block != nil {
-		if r.Block.Local == s.version && r.Block.Cloud == r.Number {
-			if w.doubt {
-				return get()
-			}
-			return message{}, nil
+	if r.Block != nil && r.Block.Local == s.version && r.Block.Cloud == r.Number {
+		if w.is(doubt) {
+			return intent{kind: "get", why: "the comparison is due"}
 		}
-		r.Block, s.changed = nil, true
+		return intent{why: r.Block.Why}
 	}
-	patch := r.dirty(s.local)
-	deleted := s.local == nil && r.Exists && s.version > 0
-	created := s.local != nil && !r.Exists
-	pending := w.rule.direction != Down && (deleted || created || s.local != nil && patch != nil)
-	if !pending {
-		if w.doubt {
-			return get()
+	if w.rule.direction == Down || !s.differs() {
+		if w.is(doubt) {
+			return intent{kind: "get", why: "the comparison is due"}
 		}
-		w.dirtySince = time.Time{}
-		return message{}, nil
+		return intent{why: "equal"}
 	}
-	if w.dirtySince.IsZero() {
-		w.dirtySince = now
+	deleted, created := s.local == nil, !r.Exists
+	switch {
+	case deleted && !w.is(verified):
+		return intent{kind: "get", why: "a delete has no condition, so the cloud's state must be known"}
+	case created && !w.is(absent):
+		return intent{kind: "get", why: "a create must not be blind"}
+	case w.is(doubt) && (w.rule.getFirst || w.raced >= racedOften):
+		return intent{kind: "get", why: "get-first"}
+	case deleted:
+		return intent{kind: "delete", why: "deleted here", sent: r.Number}
 	}
-	if deleted && !w.verified || created && !w.absent {
-		return get() // a delete has no condition, and a create must not be blind
-	}
-	if next := w.pushed.Add(pushInterval); now.Before(next) {
-		w.wake = next
-		return message{}, nil
-	}
-	if deleted {
-		return s.intend(flight{Kind: "delete", Token: newToken(), Sent: r.Number}, nil)
-	}
-	if shadow.Size(s.local.State) > limit {
-		s.block("oversize", shadow.Size(s.local.State), limit)
-		return message{}, nil
-	}
-	f := flight{Kind: "update", Token: newToken()}
-	if r.Exists {
-		f.Sent = r.Number
-	}
-	if reported, ok := patch.Get("reported"); ok && w.conflicts >= conflictsPartial {
-		// The device owns reported and patches are per leaf: without a version
-		// this cannot hurt, and a hot foreign writer cannot hold it up for ever.
-		patch = shadow.NewObject(shadow.Member{Key: "reported", Value: reported})
-		f.Sent, f.Partial = 0, true
-	}
-	if patch == nil {
-		patch = shadow.NewObject()
-	}
-	return s.intend(f, patch)
+	return s.push()
 }
 
-// intend stores the request before it leaves.
-func (s *step) intend(f flight, patch *shadow.Object) (message, error) {
-	s.r.Flight, s.changed = &f, true
-	if f.Kind == "delete" {
-		s.r.Target = shadow.State{}
-		return message{f.Kind, f.Token, appendRequest(nil, nil, 0, f.Token)}, nil
+// push is the update that brings the cloud to the local document.
+func (s *step) push() intent {
+	r, w := s.r, s.w
+	i := intent{kind: "update", why: "changed here", patch: r.dirty(s.local)}
+	if r.Exists {
+		i.sent = r.Number
 	}
-	s.r.Target = shadow.Merge(s.base().State, patch)
-	return message{f.Kind, f.Token, appendRequest(nil, patch, f.Sent, f.Token)}, nil
+	if i.patch == nil {
+		i.patch = shadow.NewObject()
+	}
+	if size := shadow.Size(s.local.State); size > cloudLimit {
+		if i.patch = s.fitting(i.patch); i.patch == nil || !w.rule.partial {
+			return intent{why: "oversize", size: size}
+		}
+		i.why, i.partial = "what fits", true
+		return i
+	}
+	if reported, ok := i.patch.Get("reported"); ok && w.conflicts >= conflictsPartial {
+		// The device owns reported and patches are per leaf: without a version
+		// this cannot hurt, and a hot foreign writer cannot hold it up for ever.
+		i.patch = shadow.NewObject(shadow.Member{Key: "reported", Value: reported})
+		i.sent, i.partial = 0, true
+	}
+	return i
+}
+
+// fitting is the part of a patch after which the document still fits:
+// removals, then the members of the sections one by one; nil when nothing.
+func (s *step) fitting(patch *shadow.Object) *shadow.Object {
+	base := s.base().State
+	var out *shadow.Object
+	take := func(removals bool) {
+		for name, v := range patch.All() {
+			section, ok := v.(*shadow.Object)
+			if !ok {
+				out = out.With(name, nil) // the whole section goes
+				continue
+			}
+			for key, v := range section.All() {
+				if (v == nil) != removals {
+					continue
+				}
+				so, _ := out.Get(name)
+				part, _ := so.(*shadow.Object)
+				if next := out.With(name, part.With(key, v)); shadow.Size(shadow.Merge(base, next)) <= cloudLimit {
+					out = next
+				}
+			}
+		}
+	}
+	take(true)
+	take(false)
+	return out
 }
 
 // appendRequest is a request document; version 0 is left out.

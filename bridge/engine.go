@@ -2,13 +2,12 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"edgeshadow/localshadow"
 	"edgeshadow/localshadow/shadow"
@@ -21,12 +20,8 @@ type Cloud interface {
 	Publish(ctx context.Context, topic string, payload []byte) error
 }
 
-// Pacing of a connection (SHADOW 27).
-const (
-	maxOutstanding = 8  // AWS answers 429 above 10
-	requestRate    = 20 // per second, and as a burst
-	cloudLimit     = 8192
-)
+// cloudLimit is the size of a document that the cloud takes (SHADOW L1).
+const cloudLimit = 8192
 
 // Filters are the subscriptions that the reconciler needs: the answers to
 // requests and the changes of others, classic and named, for every thing.
@@ -44,28 +39,40 @@ func Filters() []string {
 // Message are the upstream connection's, Changed the shadow service's; they may
 // be called at any time, from any goroutine.
 type Reconciler struct {
-	cfg     Config
+	store   *localshadow.Store
 	service *localshadow.Service
 	cloud   Cloud
+	meter   Meter // nil: bytes are not counted
 	log     *slog.Logger
-	tokens  string // prefix of client tokens: gateway and boot
-	limiter *rate.Limiter
+	tokens  string        // prefix of client tokens: gateway and boot
+	random  *rand.Rand    // of the engine
 	nudge   chan struct{} // capacity 1: there is something to look at
+	ended   chan struct{} // closed when Run has returned
 
-	pendingMu sync.Mutex
-	pending   map[shadow.ID]bool // changed locally since the last turn
+	arrivals  inbox
+	stamping  atomic.Bool // some shadow's newest write wins
+	changesMu sync.Mutex
+	changes   map[shadow.ID]*change // locally since the last turn
+	own       map[shadow.ID]int64   // local versions that are ours and not a client's
 
 	mu          sync.Mutex // held for a turn; guards all below
 	ctx         context.Context
-	works       map[shadow.ID]*work
-	known       map[string]bool // things
+	book        book
+	queues      queues
+	pace        pace
+	budget      ledger
+	clock       clock
 	up, first   bool
+	down        time.Time // since when; of the last time
+	quiet       time.Time // nothing before it: the jitter after an outage
+	steady      time.Time // no comparisons before it
+	comparison  time.Time // when the next one is due
+	next        int       // place in the book's ring
 	sequence    int64
-	queues      [command + 1][]*work
-	timed       map[*work]bool // those that wait for a time or an answer
 	outstanding int
 	stats       Stats
 	sends       sync.WaitGroup
+	turned      chan struct{} // closed at the end of a turn, for those that wait for one
 }
 
 // Open makes a reconciler for the shadows that cfg takes in, with what the store
@@ -74,27 +81,65 @@ func Open(cfg Config, store *localshadow.Store, service *localshadow.Service, lo
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	now := time.Now()
 	r := &Reconciler{
-		cfg: cfg, service: service, log: log, first: true,
-		tokens:  fmt.Sprintf("%.8s.%d.", store.Gateway(), store.Boot()),
-		limiter: rate.NewLimiter(requestRate, requestRate),
-		nudge:   make(chan struct{}, 1),
-		pending: map[shadow.ID]bool{}, works: map[shadow.ID]*work{}, known: map[string]bool{},
-		timed: map[*work]bool{}, ctx: context.Background(),
+		store: store, service: service, log: log, first: true,
+		tokens:   fmt.Sprintf("%.8s.%d.", store.Gateway(), store.Boot()),
+		random:   rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
+		nudge:    make(chan struct{}, 1),
+		ended:    make(chan struct{}),
+		arrivals: newInbox(),
+		changes:  map[shadow.ID]*change{}, own: map[shadow.ID]int64{},
+		ctx: context.Background(), book: newBook(cfg, now), pace: newPace(),
+		turned: make(chan struct{}),
 	}
-	err := service.Records(func(id shadow.ID, _ []byte, _ bool) error {
-		r.learn(id.Thing)
-		r.work(id)
-		return nil
-	})
-	if err != nil {
+	r.stamping.Store(cfg.stamps())
+	var err error
+	if r.clock, err = openClock(store, now); err != nil {
+		return nil, fmt.Errorf("read the cloud's clock: %w", err)
+	}
+	if r.budget, err = openLedger(cfg.Budget, store, now); err != nil {
+		return nil, fmt.Errorf("read the budget: %w", err)
+	}
+	if err := r.scan(now); err != nil {
 		return nil, fmt.Errorf("read the sync records: %w", err)
 	}
 	return r, nil
 }
 
+// scan takes in what the store holds. Documents are not read: the record tells
+// at which local version both sides were equal.
+func (r *Reconciler) scan(now time.Time) error {
+	var things []string
+	err := r.service.Records(func(id shadow.ID, data []byte, version int64, _ bool) error {
+		if !r.book.known[id.Thing] {
+			r.book.known[id.Thing] = true
+			things = append(things, id.Thing)
+		}
+		head, err := decodeHead(data)
+		flags := dirty
+		switch {
+		case err != nil || !head.Known:
+			flags |= unknown
+		case head.Flight == nil && head.Settled == version:
+			flags = 0
+		}
+		if r.book.add(id, flags) && flags != 0 {
+			r.book.poke(id, func(rest *rest) { rest.since = r.book.seconds(now) })
+		}
+		return nil
+	})
+	for _, t := range things {
+		r.ask(t)
+	}
+	return err
+}
+
 // Connect names the connection to send on, before Run.
 func (r *Reconciler) Connect(c Cloud) { r.cloud = c }
+
+// Meter names what counts the bytes of the connection, before Run.
+func (r *Reconciler) Meter(m Meter) { r.meter = m }
 
 // Know names things of this gateway. Things with a local shadow are known anyway.
 func (r *Reconciler) Know(things ...string) {
@@ -106,27 +151,23 @@ func (r *Reconciler) Know(things ...string) {
 	r.poke()
 }
 
-// learn takes a thing in, with the shadows that it may have in the cloud alone:
-// the classic one, and those that the configuration names. The shadow protocol
-// lists nothing, so any other shows when it changes.
+// learn takes a thing in.
 func (r *Reconciler) learn(thing string) {
-	if r.known[thing] {
-		return
-	}
-	r.known[thing] = true
-	for _, name := range r.cfg.names() {
-		if w := r.work(shadow.ID{Thing: thing, Name: name}); w != nil {
-			r.enqueue(w, command)
-		}
+	if !r.book.known[thing] {
+		r.book.known[thing] = true
+		r.ask(thing)
 	}
 }
 
-// Changed takes a local change in; the shadow is looked at in the next turn.
-func (r *Reconciler) Changed(c localshadow.Change) {
-	r.pendingMu.Lock()
-	r.pending[c.ID] = true
-	r.pendingMu.Unlock()
-	r.poke()
+// ask puts the shadows in line that a thing may have in the cloud alone: the
+// classic one, and those that the configuration names. The shadow protocol
+// lists nothing, so any other shows when it changes.
+func (r *Reconciler) ask(thing string) {
+	for _, name := range r.book.cfg.names() {
+		if id := (shadow.ID{Thing: thing, Name: name}); r.book.add(id, unknown) {
+			r.enqueue(id, command)
+		}
+	}
 }
 
 func (r *Reconciler) poke() {
@@ -138,6 +179,7 @@ func (r *Reconciler) poke() {
 
 // Run reconciles until ctx ends.
 func (r *Reconciler) Run(ctx context.Context) error {
+	defer close(r.ended)
 	r.mu.Lock()
 	r.ctx = ctx
 	r.mu.Unlock()
@@ -158,203 +200,116 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	}
 }
 
-// work is the work of a shadow that is synced; nil for others.
-func (r *Reconciler) work(id shadow.ID) *work {
-	if w, ok := r.works[id]; ok {
-		return w
-	}
-	if !r.known[id.Thing] || !r.cfg.syncs(id) {
-		return nil
-	}
-	w := &work{id: id, rule: r.cfg.rule(id)}
-	r.works[id] = w
-	return w
-}
-
 // enqueue puts a shadow at the tail of a queue, or moves it to a better one.
-func (r *Reconciler) enqueue(w *work, c class) {
-	if w.class >= c {
-		return
-	}
-	w.class = c
-	r.queues[c] = append(r.queues[c], w)
-}
-
-// dequeue takes the next shadow: commands first, then changes, then comparisons.
-func (r *Reconciler) dequeue() *work {
-	for c := command; c > idle; c-- {
-		for len(r.queues[c]) > 0 {
-			w := r.queues[c][0]
-			r.queues[c][0], r.queues[c] = nil, r.queues[c][1:]
-			if w.class == c { // else it moved to a better queue
-				w.class = idle
-				return w
-			}
+func (r *Reconciler) enqueue(id shadow.ID, c class) {
+	r.book.poke(id, func(rest *rest) {
+		if rest.class < c {
+			rest.class = c
+			r.queues.push(c, id)
 		}
-	}
-	return nil
+	})
 }
 
 // turn does what is due and returns when the next turn is due; zero for never.
-func (r *Reconciler) turn(now time.Time) (next time.Time) {
+func (r *Reconciler) turn(now time.Time) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.takeChanges()
+	r.takeArrivals(now)
+	r.takeChanges(now)
 	r.takeTimers(now)
-	for r.up && r.outstanding < maxOutstanding {
-		if r.limiter.TokensAt(now) < 1 {
-			return now.Add(time.Second / requestRate)
-		}
-		w := r.dequeue()
-		if w == nil {
-			break
-		}
-		if w.request != nil || now.Before(w.wake) {
-			continue // it comes back with the answer, or when the wait is over
-		}
-		if err := r.send(w, now); err != nil {
-			r.failed(w, err, now)
-		}
-		r.timed[w] = true
-	}
-	return r.due()
-}
-
-func (r *Reconciler) takeChanges() {
-	r.pendingMu.Lock()
-	pending := r.pending
-	r.pending = map[shadow.ID]bool{}
-	r.pendingMu.Unlock()
-	for id := range pending {
-		r.learn(id.Thing)
-		if w := r.work(id); w != nil {
-			r.enqueue(w, changed)
-		}
-	}
+	r.compare(now)
+	r.sendAll(now)
+	r.book.settle(now)
+	r.budget.turn(r, now)
+	r.clock.save(r.ctx)
+	close(r.turned)
+	r.turned = make(chan struct{})
+	return r.due(now)
 }
 
 // takeTimers ends waits and requests whose time is over.
 func (r *Reconciler) takeTimers(now time.Time) {
-	for w := range r.timed {
+	for _, w := range r.book.order {
 		if w.request != nil && now.After(w.request.deadline) {
 			w.lastError = fmt.Sprintf("no answer to %s in %v", w.request.kind, answerTimeout)
 			r.log.Warn("no answer from the cloud", "thing", w.id.Thing, "shadow", w.id.Name, "request", w.request.kind)
 			r.finish(w)
 			w.needGet = true
-			w.hold(now)
+			r.hold(w, now)
 		}
 		if !w.wake.IsZero() && !now.Before(w.wake) {
-			w.wake = time.Time{}
+			w.wake, w.paused = time.Time{}, false
 			if w.gap {
 				w.gap = false
 				w.needGet = w.needGet || len(w.early) > 0
 			}
-			r.enqueue(w, changed)
-		}
-		if w.request == nil && w.wake.IsZero() {
-			delete(r.timed, w)
+			r.enqueue(w.id, w.wants())
 		}
 	}
 }
 
+// compare puts the next shadow in line whose comparison is due: each once in a
+// day, spread over it.
+func (r *Reconciler) compare(now time.Time) {
+	n := len(r.book.ring)
+	if n == 0 || !r.up || r.budget.scarce() {
+		return
+	}
+	if r.comparison.IsZero() {
+		r.comparison = now.Add(r.interval(n))
+	}
+	for ; !now.Before(r.comparison); r.comparison = r.comparison.Add(r.interval(n)) {
+		id := r.book.ring[r.next%n]
+		r.next = (r.next + 1) % n
+		r.book.poke(id, func(rest *rest) { rest.flags |= doubt })
+		r.enqueue(id, verify)
+		if now.Sub(r.comparison) > comparisonsEvery { // the link was away for long, and all were compared since
+			r.comparison = now
+		}
+	}
+}
+
+// interval is the time between two comparisons among n shadows.
+func (r *Reconciler) interval(n int) time.Duration {
+	mean := comparisonsEvery / time.Duration(n)
+	return mean/2 + time.Duration(r.random.Int64N(int64(mean)+1))
+}
+
 // due is when the earliest wait ends.
-func (r *Reconciler) due() (next time.Time) {
+func (r *Reconciler) due(now time.Time) (next time.Time) {
 	earlier := func(t time.Time) {
 		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t
 		}
 	}
-	for w := range r.timed {
+	for _, w := range r.book.order {
 		earlier(w.wake)
-		if w.request != nil {
+		switch {
+		case w.request != nil:
 			earlier(w.request.deadline.Add(time.Millisecond))
+		case w.wake.IsZero() && w.class == idle && now.Before(w.pushed.Add(w.rule.interval)):
+			earlier(w.pushed.Add(w.rule.interval)) // then it may sleep
 		}
+	}
+	if !r.up {
+		return next
+	}
+	if !r.budget.scarce() {
+		earlier(r.comparison)
+	}
+	if r.queues.empty() || r.outstanding >= maxOutstanding {
+		return next
+	}
+	if now.Before(r.quiet) {
+		earlier(r.quiet)
+		return next
+	}
+	if wait := r.pace.wait(now); wait > 0 {
+		earlier(now.Add(wait))
+	} else if now.Before(r.steady) {
+		earlier(r.steady)
 	}
 	return next
-}
-
-// step runs fn as one transaction for a shadow, writes its record when it
-// changed, and tells the conflicts that were decided.
-func (r *Reconciler) step(w *work, fn func(s *step) error) error {
-	var s *step
-	err := r.service.Sync(r.ctx, w.id, func(tx *localshadow.SyncTx) error {
-		data, err := tx.Record()
-		if err != nil {
-			return err
-		}
-		s = &step{tx: tx, w: w}
-		if s.r, err = decodeRecord(data); err != nil {
-			r.log.Warn("sync record set aside; the shadow is compared with the cloud", "thing", w.id.Thing, "shadow", w.id.Name, "err", err)
-			s.r, s.changed = &record{}, true
-		}
-		if err := s.reload(); err != nil {
-			return err
-		}
-		if err := fn(s); err != nil {
-			return err
-		}
-		if err := s.journal(); err != nil {
-			return err
-		}
-		if !s.changed {
-			return nil
-		}
-		if data, err = s.r.encode(); err != nil {
-			return err
-		}
-		return tx.SetRecord(data)
-	})
-	if err != nil {
-		return err
-	}
-	for _, c := range s.conflicts {
-		r.stats.Conflicts++
-		r.log.Info("conflict decided", "thing", w.id.Thing, "shadow", w.id.Name, "path", c.Path,
-			"winner", c.Winner.String(), "kept", text(c.Kept, c.KeptAbsent), "lost", text(c.Lost, c.LostAbsent), "rule", s.rule)
-	}
-	return nil
-}
-
-// failed is a step that the store refused: nothing of it holds, and the shadow
-// waits.
-func (r *Reconciler) failed(w *work, err error, now time.Time) {
-	if errors.Is(err, context.Canceled) {
-		return
-	}
-	w.lastError = err.Error()
-	w.needGet = true
-	w.hold(now)
-	r.timed[w] = true
-	r.log.Warn("sync step", "thing", w.id.Thing, "shadow", w.id.Name, "err", err)
-}
-
-// send decides the next message of a shadow and sends it.
-func (r *Reconciler) send(w *work, now time.Time) error {
-	var m message
-	err := r.step(w, func(s *step) (err error) {
-		m, err = s.decide(now, r.newToken, cloudLimit)
-		return err
-	})
-	if err != nil || m.kind == "" {
-		return err
-	}
-	if m.kind == "get" {
-		w.highest, w.overtaken = 0, false
-		r.stats.Gets++
-	} else {
-		w.pushed = now
-		r.stats.Pushes++
-	}
-	r.limiter.AllowN(now, 1)
-	w.request = &request{kind: m.kind, token: m.token, deadline: now.Add(answerTimeout)}
-	r.outstanding++
-	ctx := r.ctx
-	r.sends.Go(func() {
-		if err := r.cloud.Publish(ctx, w.id.Topic(m.kind), m.payload); err != nil {
-			r.log.Debug("publish", "topic", w.id.Topic(m.kind), "err", err) // the loss of the link, or the missing answer, is acted upon
-		}
-	})
-	return nil
 }
 
 func (r *Reconciler) newToken() string {
@@ -368,4 +323,13 @@ func (r *Reconciler) finish(w *work) {
 		w.request = nil
 		r.outstanding--
 	}
+}
+
+// hold lets a shadow wait longer with each failure in a row, at random below a
+// limit that doubles.
+func (r *Reconciler) hold(w *work, now time.Time) {
+	limit := min(backoffMin<<min(w.failures, 16), backoffMax)
+	w.failures++
+	w.paused = false
+	w.wake = now.Add(limit/2 + time.Duration(r.random.Int64N(int64(limit/2))))
 }

@@ -22,14 +22,22 @@ type Decision struct {
 	Cloud  int64     `json:"cloud_version"`
 }
 
-// journal writes the conflicts of a step.
-func (s *step) journal() error {
-	for _, c := range s.conflicts {
-		entry, err := json.Marshal(Decision{
+// decided notes conflicts and the rule that settled them.
+func (s *step) decided(rule string, conflicts []shadow.Conflict) {
+	for _, c := range conflicts {
+		s.decisions = append(s.decisions, Decision{
 			Time: time.Now().UTC(), Thing: s.w.id.Thing, Shadow: s.w.id.Name, Path: c.Path,
 			Winner: c.Winner.String(), Kept: text(c.Kept, c.KeptAbsent), Lost: text(c.Lost, c.LostAbsent),
-			Rule: s.rule, Local: s.version, Cloud: s.r.Number,
+			Rule: rule, Cloud: s.r.Number,
 		})
+	}
+}
+
+// journal writes the decisions of a step.
+func (s *step) journal() error {
+	for i := range s.decisions {
+		s.decisions[i].Local = s.version
+		entry, err := json.Marshal(s.decisions[i])
 		if err != nil {
 			return err
 		}

@@ -6,109 +6,154 @@ import (
 	"edgeshadow/localshadow/shadow"
 )
 
-// Up begins a session. Kept: the cloud held our subscriptions, and replays what
-// they missed; then a clean shadow needs no comparison. The first session of
-// the process counts as a lost one.
-func (r *Reconciler) Up(kept bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// takeArrivals takes in what the connection told, in its order. Messages of
+// different shadows share a commit.
+func (r *Reconciler) takeArrivals(now time.Time) {
+	var batch mail
+	for _, a := range r.arrivals.take() {
+		switch {
+		case a.up:
+			r.deliver(&batch, now)
+			r.linkUp(a.kept, now)
+		case a.down:
+			r.deliver(&batch, now)
+			r.linkDown(now)
+		default:
+			batch.add(a)
+		}
+	}
+	r.deliver(&batch, now)
+}
+
+// mail is messages by their shadows.
+type mail struct {
+	order []shadow.ID
+	of    map[shadow.ID][]arrival
+}
+
+func (m *mail) add(a arrival) {
+	if m.of == nil {
+		m.of = map[shadow.ID][]arrival{}
+	}
+	if len(m.of[a.id]) == 0 {
+		m.order = append(m.order, a.id)
+	}
+	m.of[a.id] = append(m.of[a.id], a)
+}
+
+// deliver takes the messages of each shadow in, in one step, and acknowledges
+// them. What the store refused comes again with the next session.
+func (r *Reconciler) deliver(m *mail, now time.Time) {
+	var jobs []*job
+	var arrived [][]arrival
+	for _, id := range m.order {
+		w := r.book.work(id)
+		if w == nil {
+			for _, a := range m.of[id] {
+				a.ack()
+			}
+			continue
+		}
+		messages := m.of[id]
+		arrived = append(arrived, messages)
+		jobs = append(jobs, &job{w: w, fn: func(s *step) error {
+			for _, a := range messages {
+				if err := s.receive(a.suffix, a.payload, now); err != nil {
+					return err
+				}
+			}
+			return nil
+		}})
+	}
+	*m = mail{}
+	r.run(jobs)
+	for i, j := range jobs {
+		if j.err != nil {
+			r.failed(j.w, j.err, now)
+		} else {
+			for _, a := range arrived[i] {
+				a.ack()
+			}
+		}
+		if c := j.w.wants(); c != idle {
+			r.enqueue(j.w.id, c)
+		}
+	}
+}
+
+func (r *Reconciler) linkUp(kept bool, now time.Time) {
 	kept = kept && !r.first
+	r.quiet = now
+	if !r.first && now.Sub(r.down) > jitterAfter {
+		r.quiet = now.Add(time.Duration(r.random.Int64N(int64(maxJitter))))
+	}
+	r.steady = r.quiet.Add(verifyStable)
 	r.up, r.first = true, false
 	r.outstanding = 0
-	for _, w := range r.works {
+	for _, w := range r.book.order {
 		w.session()
-		if !kept {
-			w.doubt = true
+	}
+	for _, id := range r.book.ring {
+		c := idle
+		r.book.poke(id, func(rest *rest) {
+			rest.flags &^= absent | verified
+			if !kept {
+				rest.flags |= doubt
+			}
+			switch {
+			case rest.flags&unknown != 0:
+				c = command
+			case rest.flags&dirty != 0:
+				c = changed
+			case rest.flags&doubt != 0:
+				c = verify
+			}
+		})
+		if w := r.book.awake[id]; w != nil && w.needGet {
+			c = command
 		}
-		switch {
-		case kept && (w.needGet || w.lastOK.IsZero()):
-			r.enqueue(w, command)
-		case kept: // clean, or in its queue since it changed
-		case r.differs(w):
-			r.enqueue(w, changed)
-		default:
-			r.enqueue(w, verify)
+		if c != idle {
+			r.enqueue(id, c)
 		}
 	}
-	r.poke()
 }
 
-// differs tells whether a shadow has something to push or was never seen, so
-// that it is served before the comparisons.
-func (r *Reconciler) differs(w *work) bool {
-	differs := true
-	err := r.step(w, func(s *step) error {
-		differs = !s.r.Known || s.r.Flight != nil || (s.local != nil) != s.r.Exists || s.r.dirty(s.local) != nil
-		return nil
-	})
-	return err != nil || differs
-}
-
-// Down ends a session. What was outstanding is ambiguous now, which the record says.
-func (r *Reconciler) Down(error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.up = false
+func (r *Reconciler) linkDown(now time.Time) {
+	r.up, r.down = false, now
 	r.outstanding = 0
-	for _, w := range r.works {
+	for _, w := range r.book.order {
 		if w.request != nil {
-			r.enqueue(w, command)
+			r.enqueue(w.id, command)
 		}
 		w.session()
 	}
 }
 
-// Message takes one message of the cloud in, and acknowledges it when what
-// follows from it is durable.
-func (r *Reconciler) Message(topic string, payload []byte, ack func()) {
-	id, suffix, ok := shadow.ParseTopic(topic)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var w *work
-	if ok {
-		w = r.work(id)
-	}
-	if w == nil {
-		ack()
-		return
-	}
-	now := time.Now()
-	err := r.receive(w, suffix, payload, now)
-	if err != nil {
-		r.failed(w, err, now) // not acknowledged: it comes again with the next session
-	} else {
-		ack()
-	}
-	if w.needGet {
-		r.enqueue(w, command)
-	} else {
-		r.enqueue(w, changed)
-	}
-	r.timed[w] = true
-	r.poke()
-}
-
-func (r *Reconciler) receive(w *work, suffix string, payload []byte, now time.Time) error {
+// receive takes one message in.
+func (s *step) receive(suffix string, payload []byte, now time.Time) error {
+	w, r := s.w, s.engine
 	switch suffix {
 	case "update/accepted", "delete/accepted":
 		e, err := parseEvent(suffix, payload)
 		if err != nil {
-			r.unreadable(w, suffix, err)
+			s.unreadable(suffix, err)
 			return nil
 		}
-		return r.event(w, e, now)
+		return s.event(e, now)
 	case "get/accepted":
 		document, a, err := shadow.ParseGet(payload)
 		if w.request == nil || w.request.kind != "get" || token(a.ClientToken) != w.request.token {
 			return nil // the answer to somebody else
 		}
+		sent := w.request.sent
 		r.finish(w)
 		if err != nil {
-			r.unreadable(w, suffix, err)
-			w.hold(now)
+			s.unreadable(suffix, err)
+			r.hold(w, now)
 			return nil
 		}
-		return r.document(w, document, a.Timestamp, now)
+		r.clock.learn(a.Timestamp, sent, now)
+		return s.document(document, a.Timestamp, now)
 	case "get/rejected", "update/rejected", "delete/rejected":
 		refusal, t, err := shadow.ParseRejected(payload)
 		if err != nil || w.request == nil || token(t) != w.request.token || suffix != w.request.kind+"/rejected" {
@@ -117,66 +162,81 @@ func (r *Reconciler) receive(w *work, suffix string, payload []byte, now time.Ti
 		kind := w.request.kind
 		r.finish(w)
 		r.stats.Rejected++
-		return r.step(w, func(s *step) error { return s.rejected(kind, refusal, now) })
+		return s.rejected(kind, refusal, now)
 	}
 	return nil
 }
 
 // unreadable is a message that makes no sense: the document will tell.
-func (r *Reconciler) unreadable(w *work, suffix string, err error) {
+func (s *step) unreadable(suffix string, err error) {
+	w := s.w
 	w.needGet = true
 	w.lastError = err.Error()
-	r.log.Warn("a message of the cloud can't be read; the shadow is compared", "thing", w.id.Thing, "shadow", w.id.Name, "topic", suffix, "err", err)
+	s.engine.log.Warn("a message of the cloud can't be read; the shadow is compared", "thing", w.id.Thing, "shadow", w.id.Name, "topic", suffix, "err", err)
 }
 
 // event takes in a change of the cloud, ours or foreign.
-func (r *Reconciler) event(w *work, e event, now time.Time) error {
+func (s *step) event(e event, now time.Time) error {
+	w := s.w
 	w.highest = max(w.highest, e.number)
 	w.overtaken = true
-	own := false
-	err := r.step(w, func(s *step) error {
-		f := s.r.Flight
-		own = f != nil && token(e.ClientToken) == f.Token && e.gone == (f.Kind == "delete")
-		if own {
-			certain, err := s.own(e)
-			if !certain {
-				w.needGet = true
-			}
-			if err != nil {
-				return err
-			}
-			return s.drain()
+	f := s.r.Flight
+	if f == nil || token(e.ClientToken) != f.Token || e.gone != (f.Kind == "delete") {
+		s.engine.stats.Foreign++
+		if err := s.others(e, now); err != nil {
+			return err
 		}
-		switch classify(s.r, e) {
-		case apply:
-			if err := s.foreign(e); err != nil {
-				return err
-			}
-			return s.drain()
-		case wait:
-			s.w.buffer(e, now)
-		case get, restarted:
-			w.needGet = true
-		}
+		s.closed()
 		return nil
-	})
+	}
+	sent := w.request
+	certain, err := s.own(e)
 	if err != nil {
 		return err
 	}
-	if own {
-		r.finish(w)
-		if !w.needGet {
-			w.succeeded(now)
-			w.conflicts = 0
-			w.doubt = false // accepted at its version: nobody else had changed it
-		}
-	} else {
-		r.stats.Foreign++
+	if err := s.drain(); err != nil {
+		return err
 	}
-	if w.gap && len(w.early) == 0 {
-		w.gap, w.wake = false, time.Time{}
+	if sent != nil && sent.token == f.Token {
+		s.engine.finish(w)
+		s.engine.clock.learn(e.Timestamp, sent.sent, now)
+	}
+	if !certain {
+		w.needGet = true
+	}
+	if !w.needGet {
+		w.succeeded(s.engine.book.seconds(now))
+		if w.conflicts == 0 {
+			w.raced = 0
+		}
+		w.conflicts = 0
+		w.flags &^= doubt // accepted at its version: nobody else had changed it
+	}
+	s.closed()
+	return nil
+}
+
+// others takes in a change of somebody else.
+func (s *step) others(e event, now time.Time) error {
+	switch classify(s.r, e) {
+	case apply:
+		if err := s.foreign(e); err != nil {
+			return err
+		}
+		return s.drain()
+	case wait:
+		s.w.buffer(e, now)
+	case get, restarted:
+		s.w.needGet = true
 	}
 	return nil
+}
+
+// closed ends the wait of a gap that is none any more.
+func (s *step) closed() {
+	if w := s.w; w.gap && len(w.early) == 0 {
+		w.gap, w.wake = false, time.Time{}
+	}
 }
 
 // buffer keeps an event beyond a gap for when the gap closes.
@@ -195,24 +255,20 @@ func (w *work) buffer(e event, now time.Time) {
 }
 
 // document takes in the answer to a get.
-func (r *Reconciler) document(w *work, d shadow.Document, timestamp int64, now time.Time) error {
-	current := false
-	var number int64
-	err := r.step(w, func(s *step) (err error) {
-		current, err = s.got(d, timestamp)
-		number = s.r.Number
-		return err
-	})
+func (s *step) document(d shadow.Document, timestamp int64, now time.Time) error {
+	w := s.w
+	current, err := s.got(d, timestamp)
 	if err != nil {
 		return err
 	}
 	if !current {
-		w.hold(now)
+		s.engine.hold(w, now)
 		w.needGet = true
 		return nil
 	}
-	w.needGet = w.highest > number && len(w.early) == 0
-	w.doubt = false
-	w.succeeded(now)
+	w.needGet = w.highest > s.r.Number && len(w.early) == 0
+	w.flags &^= doubt
+	w.succeeded(s.engine.book.seconds(now))
+	s.closed()
 	return nil
 }

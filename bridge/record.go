@@ -21,6 +21,12 @@ type record struct {
 	Number int64 `json:"number,omitempty"`
 	// Seen is the cloud's timestamp, in its seconds, of the last message merged.
 	Seen int64 `json:"seen,omitempty"`
+	// Settled is the local version at which both sides were equal last: of a
+	// document with another version there may be something to do.
+	Settled int64 `json:"settled,omitempty"`
+	// Stamps are the times of local writes since then, by leaf, where the
+	// newest write wins.
+	Stamps map[string]stamp `json:"stamps,omitempty"`
 	// Flight is the request whose answer has not been taken in.
 	Flight *flight `json:"flight,omitempty"`
 	// Block holds the shadow until one side changes.
@@ -66,17 +72,30 @@ func (r *record) encode() ([]byte, error) {
 
 var errRecord = errors.New("sync record is damaged")
 
-func decodeRecord(data []byte) (*record, error) {
+// decodeHead is decodeRecord without the documents.
+func decodeHead(data []byte) (*record, error) {
 	r := &record{}
 	if data == nil {
 		return r, nil
 	}
-	head, data, err := cutPart(data)
+	head, _, err := cutPart(data)
 	if err != nil {
 		return nil, err
 	}
 	if err := json.Unmarshal(head, r); err != nil {
 		return nil, fmt.Errorf("%w: %w", errRecord, err)
+	}
+	return r, nil
+}
+
+func decodeRecord(data []byte) (*record, error) {
+	r, err := decodeHead(data)
+	if err != nil || data == nil {
+		return r, err
+	}
+	_, data, err = cutPart(data)
+	if err != nil {
+		return nil, err
 	}
 	base, data, err := cutPart(data)
 	if err != nil {

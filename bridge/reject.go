@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"edgeshadow/localshadow/shadow"
@@ -35,35 +34,40 @@ func (s *step) rejected(kind string, refusal *shadow.Error, now time.Time) error
 		}
 		forget()
 		number := max(s.r.Number, w.highest)
-		w.early, w.needGet, w.doubt = nil, false, false
-		w.succeeded(now)
+		w.early, w.needGet = nil, false
+		w.flags &^= doubt
+		w.succeeded(s.engine.book.seconds(now))
 		return s.gone(number, 0)
 	case code == 404 && kind == "delete":
 		forget()
-		w.absent = true
+		w.set(absent, true)
 		s.r.setGone(s.r.Number, 0)
 		s.changed = true
-		w.succeeded(now)
+		w.succeeded(s.engine.book.seconds(now))
 	case code == 409:
 		sent := int64(0)
 		if s.r.Flight != nil {
 			sent = s.r.Flight.Sent
 		}
 		forget()
-		w.conflicts++
+		if w.conflicts++; w.conflicts == 1 && w.is(doubt) && w.raced < racedOften {
+			w.raced++
+		}
 		if s.r.Number <= sent { // the change that beat us has not arrived
 			w.needGet = true
 		}
 		if w.conflicts >= conflictsBackoff {
-			w.hold(now)
+			s.engine.hold(w, now)
 		}
 	case code == 429:
 		forget()
-		w.hold(now)
+		s.engine.pace.throttled(now)
+		s.engine.stats.Throttled++
+		s.engine.hold(w, now)
 	case code == 401 || code == 403:
 		forget()
 		w.state = "forbidden"
-		w.wake = now.Add(forbiddenEvery + rand.N(forbiddenEvery/10))
+		w.wake, w.paused = now.Add(forbiddenEvery+time.Duration(s.engine.random.Int64N(int64(forbiddenEvery/10)))), false
 	case code == 400 || code == 413:
 		forget()
 		s.block("rejected", 0, 0)
@@ -71,14 +75,7 @@ func (s *step) rejected(kind string, refusal *shadow.Error, now time.Time) error
 		w.lastError = "rejected: " + s.r.Block.Detail
 	default: // 5xx and what is unknown: it may have been applied
 		w.needGet = true
-		w.hold(now)
+		s.engine.hold(w, now)
 	}
 	return nil
-}
-
-// hold waits longer with each failure in a row, at random below a limit that doubles.
-func (w *work) hold(now time.Time) {
-	limit := min(backoffMin<<min(w.failures, 16), backoffMax)
-	w.failures++
-	w.wake = now.Add(limit/2 + rand.N(limit/2))
 }

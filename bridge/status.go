@@ -10,14 +10,20 @@ import (
 
 // Stats count since the start.
 type Stats struct {
-	Shadows     int   `json:"shadows"`     // synced
-	Waiting     int   `json:"waiting"`     // in a queue
-	Outstanding int   `json:"outstanding"` // requests without an answer
-	Gets        int64 `json:"gets"`
-	Pushes      int64 `json:"pushes"` // updates and deletes
-	Foreign     int64 `json:"foreign"`
-	Rejected    int64 `json:"rejected"`
-	Conflicts   int64 `json:"conflicts"`
+	Shadows     int     `json:"shadows"`     // synced
+	Dirty       int     `json:"dirty"`       // that differ from the cloud, as far as is known
+	Awake       int     `json:"awake"`       // that something is done for
+	Waiting     int     `json:"waiting"`     // in a queue
+	Outstanding int     `json:"outstanding"` // requests without an answer
+	Rate        float64 `json:"rate"`        // requests that may leave in a second
+	Gets        int64   `json:"gets"`
+	Pushes      int64   `json:"pushes"` // updates and deletes
+	Foreign     int64   `json:"foreign"`
+	Rejected    int64   `json:"rejected"`
+	Throttled   int64   `json:"throttled"` // 429
+	Conflicts   int64   `json:"conflicts"`
+
+	Budget BudgetStatus `json:"budget"`
 }
 
 // Stats reads the numbers.
@@ -25,10 +31,15 @@ func (r *Reconciler) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.stats
-	s.Shadows, s.Outstanding = len(r.works), r.outstanding
-	for _, w := range r.works {
-		if w.class != idle {
+	s.Shadows, s.Awake, s.Outstanding, s.Rate = len(r.book.all), len(r.book.awake), r.outstanding, r.pace.rate
+	s.Budget = r.budget.status(time.Now())
+	for id := range r.book.all {
+		rest := r.book.peek(id)
+		if rest.class != idle {
 			s.Waiting++
+		}
+		if rest.flags&dirty != 0 {
+			s.Dirty++
 		}
 	}
 	return s
@@ -49,30 +60,78 @@ type ShadowStatus struct {
 
 // Status reads how every synced shadow stands, in order of thing and name.
 func (r *Reconciler) Status() ([]ShadowStatus, error) {
+	return r.statuses(func(shadow.ID, rest) bool { return true }, "absent")
+}
+
+// Unsynced is Status of the shadows that are not known to be equal on both
+// sides, which are few.
+func (r *Reconciler) Unsynced() ([]ShadowStatus, error) {
+	return r.statuses(func(id shadow.ID, rest rest) bool {
+		return rest.flags&(dirty|unknown) != 0 || r.book.awake[id] != nil
+	}, "absent", "clean")
+}
+
+// statuses reads those of the shadows that want wants, without some states.
+func (r *Reconciler) statuses(want func(id shadow.ID, r rest) bool, without ...string) ([]ShadowStatus, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var out []ShadowStatus
-	for _, w := range r.works {
-		var st ShadowStatus
-		err := r.step(w, func(s *step) error {
-			st = s.status()
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-		if st.State != "absent" {
+	out := []ShadowStatus{}
+	err := r.look(want, func(s *step) {
+		if st := s.status(); !slices.Contains(without, st.State) {
 			out = append(out, st)
 		}
-	}
-	slices.SortFunc(out, func(a, b ShadowStatus) int {
-		return cmp.Or(cmp.Compare(a.Thing, b.Thing), cmp.Compare(a.Shadow, b.Shadow))
 	})
-	return out, nil
+	return out, err
+}
+
+// look reads shadows in order of thing and name, and changes nothing. The
+// engine's lock is held.
+func (r *Reconciler) look(want func(id shadow.ID, r rest) bool, fn func(s *step)) error {
+	var ids []shadow.ID
+	for id := range r.book.all {
+		if want(id, r.book.peek(id)) {
+			ids = append(ids, id)
+		}
+	}
+	slices.SortFunc(ids, order)
+	for chunk := range slices.Chunk(ids, maxLook) {
+		var jobs []*job
+		for _, id := range chunk {
+			w := r.book.awake[id]
+			if w == nil {
+				w = &work{id: id, rule: r.book.cfg.rule(id), rest: r.book.all[id]}
+			}
+			jobs = append(jobs, &job{w: w, look: fn})
+		}
+		r.run(jobs)
+		for _, j := range jobs {
+			if j.err != nil {
+				return j.err
+			}
+		}
+	}
+	return nil
+}
+
+// maxLook are read at once, so that clients get their turn in between.
+const maxLook = 64
+
+func order(a, b shadow.ID) int {
+	return cmp.Or(cmp.Compare(a.Thing, b.Thing), cmp.Compare(a.Name, b.Name))
+}
+
+// sorted are the keys of a map by shadow.
+func sorted[V any](m map[shadow.ID]V) []shadow.ID {
+	ids := make([]shadow.ID, 0, len(m))
+	for id := range m {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, order)
+	return ids
 }
 
 func (s *step) status() ShadowStatus {
-	w := s.w
+	w, b := s.w, &s.engine.book
 	st := ShadowStatus{
 		Thing: w.id.Thing, Shadow: w.id.Name, State: s.state(),
 		LocalVersion: s.version, CloudVersion: s.r.Number, LastError: w.lastError,
@@ -83,18 +142,13 @@ func (s *step) status() ShadowStatus {
 		}
 		return &t
 	}
-	st.DirtySince, st.LastSuccess, st.NextTry = optional(w.dirtySince), optional(w.lastOK), optional(w.wake)
-	if st.State == "dirty" && w.dirtySince.IsZero() {
-		now := time.Now()
-		w.dirtySince, st.DirtySince = now, &now
-	}
+	st.DirtySince, st.LastSuccess, st.NextTry = optional(b.time(w.since)), optional(b.time(w.ok)), optional(w.wake)
 	return st
 }
 
 // state is the word for a shadow's state.
 func (s *step) state() string {
 	w := s.w
-	different := s.r.dirty(s.local) != nil || (s.local != nil) != s.r.Exists
 	switch {
 	case w.state != "":
 		return w.state
@@ -110,9 +164,9 @@ func (s *step) state() string {
 		return "gap"
 	case !s.r.Known && s.local != nil:
 		return "unknown"
-	case !w.wake.IsZero() && different:
+	case s.open() && !w.wake.IsZero():
 		return "waiting"
-	case different:
+	case s.open():
 		return "dirty"
 	case s.local == nil:
 		return "absent"
@@ -123,16 +177,9 @@ func (s *step) state() string {
 
 // Synced tells whether a shadow is equal on both sides, as far as is known.
 func (r *Reconciler) Synced(id shadow.ID) bool {
+	state := ""
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	w := r.works[id]
-	if w == nil {
-		return false
-	}
-	state := ""
-	err := r.step(w, func(s *step) error {
-		state = s.state()
-		return nil
-	})
+	err := r.look(func(other shadow.ID, _ rest) bool { return other == id }, func(s *step) { state = s.state() })
 	return err == nil && (state == "clean" || state == "absent")
 }

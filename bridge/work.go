@@ -6,50 +6,37 @@ import (
 	"edgeshadow/localshadow/shadow"
 )
 
-// class is the order in which shadows are served.
-type class int
-
-const (
-	idle    class = iota
-	verify        // compare a clean shadow with the cloud
-	changed       // something to push
-	command       // something to learn: a gap, a lost answer, a shadow never seen
-)
-
-// work is what the engine remembers of one shadow while it runs. All of it can
-// be lost: what must survive is in the record.
+// work is what the engine remembers of a shadow while something is done for
+// it. All of it can be lost: what must survive is in the record.
 type work struct {
-	id    shadow.ID
-	rule  rule
-	class class // the queue that it stands in; idle: none
+	id   shadow.ID
+	rule rule
+	rest
 
 	request *request // outstanding; at most one
 
-	needGet  bool // the base can't be trusted until the document was got
-	doubt    bool // the session was lost: compare, unless a push proves that the base holds
-	absent   bool // in this session the cloud said that there is no such shadow
-	verified bool // in this session the document was got, so that a delete may go
+	needGet bool // the base can't be trusted until the document was got
 
 	early     map[int64]event // events beyond a gap, by number
 	highest   int64           // number seen since the last get was sent
 	overtaken bool            // an event came since the last get was sent
 	wake      time.Time       // nothing before it: a gap's wait, a backoff, a pause between pushes
 	gap       bool            // wake ends a gap's wait
+	paused    bool            // wake ends a pause between pushes, for which a get need not wait
 
 	failures  int // in a row, for the backoff
 	conflicts int // 409 in a row
 	pushed    time.Time
 
-	state      string // for people, beside what the record says
-	dirtySince time.Time
-	lastOK     time.Time
-	lastError  string
+	state     string // for people, beside what the record says
+	lastError string
 }
 
 // request is a message to the cloud that waits for its answer.
 type request struct {
 	kind     string // get, update, delete
 	token    string
+	sent     time.Time
 	deadline time.Time
 }
 
@@ -60,17 +47,20 @@ const (
 	pushInterval  = 500 * time.Millisecond
 	maxEarly      = 32 // events buffered beyond a gap; more: get
 
-	backoffMin     = time.Second
-	backoffMax     = 5 * time.Minute
-	forbiddenEvery = 15 * time.Minute
+	backoffMin       = time.Second
+	backoffMax       = 5 * time.Minute
+	forbiddenEvery   = 15 * time.Minute
+	comparisonsEvery = 24 * time.Hour
 
 	conflictsBackoff = 3 // 409 in a row from which to wait
 	conflictsPartial = 8 // from which reported goes without a version
+	racedOften       = 3 // pushes in a row that met a 409 first, from which to get first
 )
 
 // session forgets what was true of the link that was lost.
 func (w *work) session() {
-	w.request, w.absent, w.verified, w.overtaken = nil, false, false, false
+	w.request, w.overtaken = nil, false
+	w.flags &^= absent | verified
 	if len(w.early) > 0 {
 		w.early, w.needGet = nil, true
 	}
@@ -80,7 +70,37 @@ func (w *work) session() {
 }
 
 // succeeded ends the backoff; only an accepted push ends a row of conflicts.
-func (w *work) succeeded(now time.Time) {
+func (w *work) succeeded(at uint32) {
 	w.failures, w.lastError, w.state = 0, "", ""
-	w.lastOK = now
+	w.ok = at
+}
+
+func (w *work) is(f flag) bool { return w.flags&f != 0 }
+
+// set sets or clears a flag.
+func (w *work) set(f flag, on bool) {
+	w.flags &^= f
+	if on {
+		w.flags |= f
+	}
+}
+
+// wants is the queue that a shadow belongs to; idle when there is nothing to do.
+func (w *work) wants() class {
+	switch {
+	case w.needGet || w.is(unknown):
+		return command
+	case w.is(dirty):
+		return changed
+	case w.is(doubt):
+		return verify
+	default:
+		return idle
+	}
+}
+
+// quiet tells whether nothing is lost when all but rest is forgotten.
+func (w *work) quiet(now time.Time) bool {
+	return w.request == nil && !w.needGet && len(w.early) == 0 && w.wake.IsZero() && w.failures == 0 && w.conflicts == 0 &&
+		w.state == "" && w.lastError == "" && !w.overtaken && !now.Before(w.pushed.Add(w.rule.interval))
 }

@@ -92,12 +92,14 @@ func (s *Service) locals(fn func(id shadow.ID, key, record []byte) error) error 
 }
 
 // Records visits every shadow that has a document, a tombstone or a sync
-// record. Record is nil when there is none; local says that there is a document.
-func (s *Service) Records(fn func(id shadow.ID, record []byte, local bool) error) error {
+// record. Record is nil when there is none; version is the document's, or the
+// tombstone's, or 0; live says that there is a document. No document is decoded.
+func (s *Service) Records(fn func(id shadow.ID, record []byte, version int64, live bool) error) error {
 	type entry struct {
-		id     shadow.ID
-		record []byte
-		local  bool
+		id      shadow.ID
+		record  []byte
+		version int64
+		live    bool
 	}
 	return s.store.view(func(r snapshot) error {
 		var cur *entry // its keys follow each other
@@ -112,7 +114,7 @@ func (s *Service) Records(fn func(id shadow.ID, record []byte, local bool) error
 				return err
 			}
 			if cur != nil && cur.id != id {
-				if err := fn(cur.id, cur.record, cur.local); err != nil {
+				if err := fn(cur.id, cur.record, cur.version, cur.live); err != nil {
 					return err
 				}
 				cur = nil
@@ -123,13 +125,16 @@ func (s *Service) Records(fn func(id shadow.ID, record []byte, local bool) error
 			if rest == syncSuffix {
 				cur.record = v
 			} else {
-				cur.local = live(v)
+				cur.live = live(v)
+				if cur.version, err = localVersion(key, v); err != nil {
+					return err
+				}
 			}
 			return nil
 		})
 		if err != nil || cur == nil {
 			return err
 		}
-		return fn(cur.id, cur.record, cur.local)
+		return fn(cur.id, cur.record, cur.version, cur.live)
 	})
 }

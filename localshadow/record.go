@@ -88,6 +88,18 @@ func decodeLocal(key, value []byte) (local, error) {
 	}
 }
 
+// localVersion reads the version of a local record alone: both kinds begin with it.
+func localVersion(key, value []byte) (int64, error) {
+	if len(value) == 0 {
+		return 0, &DamagedError{key, "empty"}
+	}
+	version, n := binary.Varint(value[1:])
+	if n <= 0 {
+		return 0, &DamagedError{key, "version"}
+	}
+	return version, nil
+}
+
 // live tells a document from a tombstone without decoding it.
 func live(value []byte) bool { return len(value) > 0 && value[0] == recordLive }
 

@@ -23,11 +23,19 @@ type SyncTx struct {
 // the accepted message of a delete) are published, and the observers told, before
 // Sync returns. fn runs like the fn of Store.Update.
 func (s *Service) Sync(ctx context.Context, id shadow.ID, fn func(tx *SyncTx) error) error {
+	told := make(chan error, 1)
+	s.SubmitSync(ctx, id, fn, func(err error) { told <- err })
+	return <-told
+}
+
+// SubmitSync is Sync without the wait: done is called in its place, as by
+// Store.Submit. Steps that are submitted together share an fsync.
+func (s *Service) SubmitSync(ctx context.Context, id shadow.ID, fn func(tx *SyncTx) error, done func(error)) {
 	if err := id.Check(); err != nil {
-		return err
+		done(err)
+		return
 	}
 	var st *SyncTx
-	told := make(chan error, 1)
 	s.store.Submit(ctx, func(tx *Tx) error {
 		before, err := s.load(tx, id)
 		if err != nil {
@@ -39,9 +47,8 @@ func (s *Service) Sync(ctx context.Context, id shadow.ID, fn func(tx *SyncTx) er
 		if err == nil {
 			st.tell()
 		}
-		told <- err
+		done(err)
 	})
-	return <-told
 }
 
 // patch is what happened to the local document, as an update request. Its
@@ -92,7 +99,7 @@ func (t *SyncTx) SetLocal(state shadow.State) error {
 	case t.now.doc != nil:
 		return nil
 	}
-	doc.Version = t.now.version + 1
+	doc.Version = t.before.version + 1 // a step is one change, however often it is set
 	return t.save(local{&doc, doc.Version})
 }
 
@@ -102,7 +109,7 @@ func (t *SyncTx) DeleteLocal() error {
 	if t.now.doc == nil {
 		return nil
 	}
-	return t.save(local{version: t.now.version + 1})
+	return t.save(local{version: t.before.version + 1})
 }
 
 func (t *SyncTx) save(l local) error {

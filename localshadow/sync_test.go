@@ -111,7 +111,7 @@ func TestService_Sync(t *testing.T) {
 	var records []string
 	collect := func() []string {
 		records = nil
-		if err := b.Records(func(id shadow.ID, record []byte, local bool) error {
+		if err := b.Records(func(id shadow.ID, record []byte, _ int64, local bool) error {
 			records = append(records, fmt.Sprintf("%s %q %v", id, record, local))
 			return nil
 		}); err != nil {

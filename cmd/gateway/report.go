@@ -39,14 +39,8 @@ func (g *Gateway) Status() (console.Status, error) {
 		s.Uplink, s.Sync = &up, &stats
 		traffic := g.traffic.read(time.Now(), up.BytesOut, up.BytesIn)
 		s.Traffic = &traffic
-		shadows, err := g.sync.Status()
-		if err != nil {
+		if s.Unsynced, err = g.sync.Unsynced(); err != nil {
 			return s, err
-		}
-		for _, sh := range shadows {
-			if sh.State != "clean" {
-				s.Unsynced = append(s.Unsynced, sh)
-			}
 		}
 	}
 	return s, nil

@@ -1,24 +1,36 @@
 package cloudtest
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Cloud is the shadow service. New makes one; all methods may be called at any time.
 type Cloud struct {
 	mu      sync.Mutex
 	shadows map[string]*document // by topic prefix
-	clock   int64                // seconds; moves by one with each accepted request
-	link    *Link
-	size    int
-	// History are all documents that ever were, by prefix and version.
-	history map[string]map[int64]any
+	ahead   time.Duration        // of the clock
+	links   []link
+	changed chan struct{} // closed with each change
+	// history is all documents that ever were, by prefix and version: with a
+	// counter that starts over there may be several.
+	history map[string]map[int64][]any
 }
+
+// link is where the messages of the cloud go.
+type link interface {
+	send(topic string, payload []byte)
+}
+
+// limit is the size of a document.
+const limit = 8192
 
 type document struct {
 	exists  bool
@@ -29,8 +41,23 @@ type document struct {
 
 // New is a cloud without shadows.
 func New() *Cloud {
-	return &Cloud{shadows: map[string]*document{}, clock: 1_700_000_000, size: 8192, history: map[string]map[int64]any{}}
+	return &Cloud{shadows: map[string]*document{}, changed: make(chan struct{}), history: map[string]map[int64][]any{}}
 }
+
+func (c *Cloud) attach(l link) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.links = append(c.links, l)
+}
+
+func (c *Cloud) detach(l link) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.links = slices.DeleteFunc(c.links, func(other link) bool { return other == l })
+}
+
+// clock is the cloud's, in seconds.
+func (c *Cloud) clock() int64 { return time.Now().Add(c.ahead).Unix() }
 
 func prefix(thing, name string) string {
 	if name == "" {
@@ -54,13 +81,31 @@ func (c *Cloud) State(thing, name string) (map[string]any, int64) {
 func (c *Cloud) Was(thing, name string, version int64, state any) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return reflect.DeepEqual(c.history[prefix(thing, name)][version], state)
+	return slices.ContainsFunc(c.history[prefix(thing, name)][version], func(was any) bool { return reflect.DeepEqual(was, state) })
 }
 
-// Update is an application that updates a shadow; it fails the test on a rejection.
-func (c *Cloud) Update(thing, name string, state any) {
+// AwaitShadow waits until a shadow has a state; nil: until there is none.
+func (c *Cloud) AwaitShadow(ctx context.Context, thing, name string, want map[string]any) error {
+	for {
+		c.mu.Lock()
+		changed := c.changed
+		c.mu.Unlock()
+		got, version := c.State(thing, name)
+		if reflect.DeepEqual(got, want) {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("%s has %v at %d, want %v: %w", prefix(thing, name), got, version, want, ctx.Err())
+		}
+	}
+}
+
+// Update is an application that updates a shadow. It tells whether the cloud took it.
+func (c *Cloud) Update(thing, name string, state any) bool {
 	payload, _ := json.Marshal(map[string]any{"state": state})
-	c.request(prefix(thing, name), "update", payload)
+	return c.request(prefix(thing, name), "update", payload)
 }
 
 // Delete is an application that deletes a shadow.
@@ -70,19 +115,21 @@ func (c *Cloud) Delete(thing, name string) { c.request(prefix(thing, name), "del
 func (c *Cloud) Forget(thing, name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.ahead += 48 * time.Hour
 	if d := c.shadows[prefix(thing, name)]; d != nil && !d.exists {
 		delete(c.shadows, prefix(thing, name))
 	}
 }
 
 // request serves one request and sends the answers to the link.
-func (c *Cloud) request(prefix, op string, payload []byte) {
+func (c *Cloud) request(prefix, op string, payload []byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	suffix, body := c.serve(prefix, op, payload)
-	if c.link != nil {
-		c.link.enqueue(prefix+"/"+op+suffix, body)
+	for _, l := range c.links {
+		l.send(prefix+"/"+op+suffix, body)
 	}
+	return suffix == "/accepted"
 }
 
 func (c *Cloud) serve(prefix, op string, payload []byte) (string, []byte) {
@@ -107,15 +154,15 @@ func (c *Cloud) serve(prefix, op string, payload []byte) (string, []byte) {
 		if !d.exists {
 			return reject(404, "No shadow exists with name: '"+prefix+"'")
 		}
-		return "/accepted", answer(map[string]any{"state": d.state, "metadata": d.stamps, "version": d.version, "timestamp": c.clock})
+		return "/accepted", answer(map[string]any{"state": d.state, "metadata": d.stamps, "version": d.version, "timestamp": c.clock()})
 	case "delete":
 		if !d.exists {
 			return reject(404, "No shadow exists with name: '"+prefix+"'")
 		}
-		c.clock++
 		last := d.version
 		c.shadows[prefix] = &document{version: last + 1}
-		return "/accepted", answer(map[string]any{"version": last, "timestamp": c.clock})
+		c.note(prefix, last+1, nil)
+		return "/accepted", answer(map[string]any{"version": last, "timestamp": c.clock()})
 	case "update":
 		return c.update(prefix, d, request, answer, reject)
 	}
@@ -134,7 +181,6 @@ func (c *Cloud) update(prefix string, d *document, request map[string]any, answe
 	if d.exists {
 		state, stamps = clone(d.state).(map[string]any), clone(d.stamps).(map[string]any)
 	}
-	c.clock++
 	echo := map[string]any{}
 	for section, v := range patch {
 		if section != "desired" && section != "reported" {
@@ -163,19 +209,26 @@ func (c *Cloud) update(prefix string, d *document, request map[string]any, answe
 		text, _ := json.Marshal(s)
 		size += len(text)
 	}
-	if size > c.size {
-		return reject(413, fmt.Sprintf("Json document too large.  Size is %d, max allowed: %d", size, c.size))
+	if size > limit {
+		return reject(413, fmt.Sprintf("Json document too large.  Size is %d, max allowed: %d", size, limit))
 	}
 	version := d.version + 1
 	c.shadows[prefix] = &document{exists: true, state: state, stamps: stamps, version: version}
-	if c.history[prefix] == nil {
-		c.history[prefix] = map[int64]any{}
-	}
-	c.history[prefix][version] = clone(state)
-	return "/accepted", answer(map[string]any{"state": patch, "metadata": echo, "version": version, "timestamp": c.clock})
+	c.note(prefix, version, clone(state))
+	return "/accepted", answer(map[string]any{"state": patch, "metadata": echo, "version": version, "timestamp": c.clock()})
 }
 
-func (c *Cloud) stamp() any { return map[string]any{"timestamp": c.clock} }
+// note keeps a document that was.
+func (c *Cloud) note(prefix string, version int64, state any) {
+	if c.history[prefix] == nil {
+		c.history[prefix] = map[int64][]any{}
+	}
+	c.history[prefix][version] = append(c.history[prefix][version], state)
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+func (c *Cloud) stamp() any { return map[string]any{"timestamp": c.clock()} }
 
 // echo is the metadata of a request: a stamp for each leaf.
 func (c *Cloud) echo(v any) any {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Handler is the client's side of a connection.
@@ -15,18 +16,6 @@ type Handler interface {
 	Message(topic string, payload []byte, ack func())
 }
 
-// Knobs spoil what passes the link. The functions are asked for each message,
-// under the link's lock, with its topic; nil: never.
-type Knobs struct {
-	DropRequest func(topic string) bool       // the request never arrives
-	LoseAnswer  func(topic string) bool       // the message to the client never arrives
-	Duplicate   func(topic string) bool       // it arrives twice
-	Reorder     func(topic string) bool       // it arrives before the one in front of it
-	CutAfter    func(topic string) bool       // the link is lost when the request was applied
-	Reject      func(topic string) (code int) // the request is refused with a code, not applied
-	RejectBadly func(topic string) (code int) // refused with a code, but applied
-}
-
 // ErrDown is a publish on a link that is down.
 var ErrDown = errors.New("cloudtest: link is down")
 
@@ -34,89 +23,97 @@ var ErrDown = errors.New("cloudtest: link is down")
 type Link struct {
 	cloud   *Cloud
 	handler Handler
+	// The messages of a handler come one at a time, Up and Down among them.
+	turn sync.Mutex
 
 	mu       sync.Mutex
 	wake     *sync.Cond
 	up       bool
 	epoch    int
-	queue    []message // not yet handed over; survives a cut when the session is kept
-	requests int
-	waiting  int
-	knobs    Knobs
-	closed   bool
+	queue    []*message // not acknowledged; survives a cut when the session is kept
 	session  bool
-	done     chan struct{}
+	requests map[string]int // by topic
+	recent   []time.Time    // requests of the last second
+	things   map[string][]time.Time
+	waiting  int // requests without an answer
+	most     int // of waiting
+	knobs    Knobs
+	quotas   Quotas
+	broken   int // quotas
+	closed   bool
+	changed  chan struct{} // closed with each request
+	pumped   sync.WaitGroup
 }
 
 type message struct {
 	topic   string
 	payload []byte
+	due     time.Time
+	sent    bool // in this session, and not acknowledged
 }
 
-// Dial makes the link of a handler to a cloud; one at a time per cloud.
+// Dial makes the link of a handler to a cloud.
 func Dial(c *Cloud, h Handler) *Link {
-	l := &Link{cloud: c, handler: h, done: make(chan struct{})}
+	l := &Link{cloud: c, handler: h, requests: map[string]int{}, things: map[string][]time.Time{}, changed: make(chan struct{})}
 	l.wake = sync.NewCond(&l.mu)
-	c.mu.Lock()
-	c.link = l
-	c.mu.Unlock()
-	go l.pump()
+	c.attach(l)
+	l.pumped.Go(l.pump)
 	return l
-}
-
-// Turn sets the knobs.
-func (l *Link) Turn(k Knobs) {
-	l.mu.Lock()
-	l.knobs = k
-	l.mu.Unlock()
 }
 
 // Connect brings the link up. Kept: messages since the cut are replayed.
 func (l *Link) Connect(kept bool) {
+	l.turn.Lock()
+	defer l.turn.Unlock()
 	l.mu.Lock()
-	if l.up {
+	if l.up || l.closed {
 		l.mu.Unlock()
 		return
 	}
 	l.epoch++
-	if !kept {
-		l.queue = nil
+	if !kept || !l.session {
+		kept, l.queue = false, nil
 	}
-	l.session = true
+	for _, m := range l.queue {
+		m.sent = false
+	}
+	l.session, l.up = true, true
+	l.waiting = 0
 	l.mu.Unlock()
 	l.handler.Up(kept)
-	l.mu.Lock()
-	l.up = true
 	l.wake.Broadcast()
-	l.mu.Unlock()
 }
 
 // Cut takes the link down.
 func (l *Link) Cut() {
 	l.mu.Lock()
-	l.lost()
+	epoch := l.epoch
+	l.mu.Unlock()
+	l.lose(epoch)
+}
+
+// KillSession cuts the link and forgets what it was for: nothing is kept for
+// the next connection.
+func (l *Link) KillSession() {
+	l.Cut()
+	l.mu.Lock()
+	l.session, l.queue = false, nil
+	l.mu.Unlock()
 }
 
 // lose takes the link down unless it is another one by now.
 func (l *Link) lose(epoch int) {
 	l.mu.Lock()
-	if l.epoch != epoch {
+	if l.epoch != epoch || !l.up {
 		l.mu.Unlock()
 		return
 	}
-	l.lost()
-}
-
-// lost is called with the lock, which it gives back.
-func (l *Link) lost() {
-	was := l.up
 	l.up = false
 	l.epoch++
-	l.waiting = 0
 	l.mu.Unlock()
-	if was {
-		l.handler.Down(ErrDown)
-	}
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	l.handler.Down(ErrDown)
 }
 
 // Close ends the link.
@@ -124,31 +121,57 @@ func (l *Link) Close() {
 	l.Cut()
 	l.mu.Lock()
 	l.closed = true
-	l.wake.Broadcast()
 	l.mu.Unlock()
-	<-l.done
-	l.cloud.mu.Lock()
-	if l.cloud.link == l {
-		l.cloud.link = nil
+	l.wake.Broadcast()
+	l.pumped.Wait()
+	l.cloud.detach(l)
+}
+
+// Up tells whether the link is up.
+func (l *Link) Up() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.up
+}
+
+// Requests are how many of a kind (get, update, delete; "": of all) arrived or
+// were dropped.
+func (l *Link) Requests(kind string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for topic, count := range l.requests {
+		if kind == "" || strings.HasSuffix(topic, "/"+kind) {
+			n += count
+		}
 	}
-	l.cloud.mu.Unlock()
+	return n
 }
 
-// Requests are how many arrived or were dropped.
-func (l *Link) Requests() int {
+// MostWaiting is the highest number of requests that had no answer at a time.
+func (l *Link) MostWaiting() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.requests
+	return l.most
 }
 
-// Idle tells whether nothing is on its way to the client.
-func (l *Link) Idle() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.queue) == 0
+// AwaitRequests waits until so many of a kind arrived.
+func (l *Link) AwaitRequests(ctx context.Context, kind string, n int) error {
+	for {
+		l.mu.Lock()
+		changed := l.changed
+		l.mu.Unlock()
+		if l.Requests(kind) >= n {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
-// Publish is the client's request; it is bridge.Cloud.
+// Publish is the client's request.
 func (l *Link) Publish(_ context.Context, topic string, payload []byte) error {
 	prefix, op, ok := operation(topic)
 	if !ok {
@@ -159,29 +182,31 @@ func (l *Link) Publish(_ context.Context, topic string, payload []byte) error {
 		l.mu.Unlock()
 		return ErrDown
 	}
-	l.requests++
-	epoch := l.epoch
-	k := l.knobs
-	drop := asked(k.DropRequest, topic)
-	cut := asked(k.CutAfter, topic)
-	code, badly := number(k.Reject, topic), number(k.RejectBadly, topic)
+	l.requests[topic]++
+	close(l.changed)
+	l.changed = make(chan struct{})
+	l.waiting++
+	l.most = max(l.most, l.waiting)
+	epoch, verdict := l.epoch, l.judge(topic, time.Now())
 	l.mu.Unlock()
 	switch {
-	case drop:
-		return nil
-	case code != 0:
-		l.refuse(topic, payload, code)
-		return nil
-	case badly != 0:
-		l.cloud.mu.Lock()
-		_, _ = l.cloud.serve(prefix, op, payload)
-		l.cloud.mu.Unlock()
-		l.refuse(topic, payload, badly)
-		return nil
-	}
-	l.cloud.request(prefix, op, payload)
-	if cut {
+	case verdict.drop:
+	case verdict.cutBefore:
 		l.lose(epoch)
+		return ErrDown
+	case verdict.code != 0:
+		if verdict.applied {
+			l.cloud.mu.Lock()
+			_, _ = l.cloud.serve(prefix, op, payload)
+			l.cloud.mu.Unlock()
+		}
+		l.refuse(topic, payload, verdict.code)
+	default:
+		l.cloud.request(prefix, op, payload)
+	}
+	if verdict.cutAfter {
+		l.lose(epoch)
+		return ErrDown
 	}
 	return nil
 }
@@ -190,68 +215,93 @@ func (l *Link) refuse(topic string, payload []byte, code int) {
 	var request map[string]any
 	_ = json.Unmarshal(payload, &request)
 	body, _ := json.Marshal(map[string]any{"code": code, "message": "cloudtest refuses", "clientToken": request["clientToken"]})
-	l.enqueue(topic+"/rejected", body)
+	l.send(topic+"/rejected", body)
 }
 
-// enqueue sends a message to the client, or keeps it for its session.
-func (l *Link) enqueue(topic string, payload []byte) {
+// send sends a message to the client, or keeps it for its session.
+func (l *Link) send(topic string, payload []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if strings.HasSuffix(topic, "ed") {
+		l.waiting = max(l.waiting-1, 0)
+	}
 	if !l.session || asked(l.knobs.LoseAnswer, topic) {
 		return
 	}
 	if !l.up && strings.Contains(topic, "/get/") {
 		return
 	}
-	m := message{topic, payload}
+	m := &message{topic: topic, payload: payload, due: time.Now()}
+	if l.knobs.Delay != nil {
+		m.due = m.due.Add(l.knobs.Delay(topic))
+	}
 	l.queue = append(l.queue, m)
-	if n := len(l.queue); n > 1 && asked(l.knobs.Reorder, topic) {
+	if n := len(l.queue); n > 1 && !l.queue[n-2].sent && asked(l.knobs.Reorder, topic) {
 		l.queue[n-1], l.queue[n-2] = l.queue[n-2], l.queue[n-1]
 	}
 	if asked(l.knobs.Duplicate, topic) {
-		l.queue = append(l.queue, m)
+		again := *m
+		l.queue = append(l.queue, &again)
 	}
 	l.wake.Broadcast()
 }
 
+// pump hands messages over when they are due.
 func (l *Link) pump() {
-	defer close(l.done)
+	for {
+		m, epoch, wait := l.take()
+		switch {
+		case wait > 0:
+			time.Sleep(wait) // on its way
+		case m == nil:
+			return
+		default:
+			l.turn.Lock()
+			l.mu.Lock()
+			live := l.epoch == epoch
+			l.mu.Unlock()
+			if live {
+				l.handler.Message(m.topic, m.payload, func() { l.acked(m, epoch) })
+			}
+			l.turn.Unlock()
+		}
+	}
+}
+
+// take is the next message that is due, or how long until one is; nil after Close.
+func (l *Link) take() (m *message, epoch int, wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {
-		for !l.closed && (!l.up || len(l.queue) == 0) {
-			l.wake.Wait()
-		}
 		if l.closed {
-			return
+			return nil, 0, 0
 		}
-		m, epoch := l.queue[0], l.epoch
-		acked := false
-		l.mu.Unlock()
-		l.handler.Message(m.topic, m.payload, func() { acked = true })
-		l.mu.Lock()
-		if acked && len(l.queue) > 0 && (l.epoch == epoch || l.session) && same(l.queue[0], m) {
-			l.queue = l.queue[1:]
-		} else if !acked && l.epoch == epoch && len(l.queue) > 0 {
-			l.queue = append(l.queue[1:], m) // comes again later
+		if l.up {
+			for _, m := range l.queue {
+				if m.sent {
+					continue
+				}
+				if wait := time.Until(m.due); wait > 0 {
+					return nil, 0, wait // the later ones stay behind it
+				}
+				m.sent = true
+				return m, l.epoch, 0
+			}
 		}
+		l.wake.Wait()
 	}
 }
 
-func same(a, b message) bool { return a.topic == b.topic && string(a.payload) == string(b.payload) }
-
-func asked(f func(string) bool, topic string) bool { return f != nil && f(topic) }
-
-func number(f func(string) int, topic string) int {
-	if f == nil {
-		return 0
-	}
-	return f(topic)
-}
-
-// Up tells whether the link is up.
-func (l *Link) Up() bool {
+func (l *Link) acked(m *message, epoch int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.up
+	if l.epoch != epoch {
+		return // of another connection: it comes again
+	}
+	for i, other := range l.queue {
+		if other == m {
+			l.queue = append(l.queue[:i], l.queue[i+1:]...)
+			return
+		}
+	}
 }

@@ -74,7 +74,7 @@ func check(tb testing.TB, store *localshadow.Store) {
 	}); err != nil {
 		tb.Errorf("check store: %v", err)
 	}
-	if err := s.Records(func(shadow.ID, []byte, bool) error { return nil }); err != nil {
+	if err := s.Records(func(shadow.ID, []byte, int64, bool) error { return nil }); err != nil {
 		tb.Errorf("check store: %v", err)
 	}
 }
