@@ -22,7 +22,13 @@ type Config struct {
 	Sync    bridge.Config      `yaml:"sync"`
 	Buses   modbus.Buses       `yaml:"buses"`
 	Things  Things             `yaml:"things"`
+
+	listeners bool // the files say which there are
 }
+
+// NamesListeners says that the files name the broker's listeners, if only none:
+// then there are no others.
+func (c *Config) NamesListeners() bool { return c.listeners }
 
 // Gateway is the box itself.
 type Gateway struct {

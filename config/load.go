@@ -42,6 +42,9 @@ func read(path string, optional bool) (*Config, *node, error) {
 	cfg := Default()
 	d := decoder{report: r}
 	d.value(root, root.place, where{}, reflect.ValueOf(cfg).Elem())
+	if broker := root.get("broker"); broker != nil {
+		cfg.listeners = broker.value.get("listeners") != nil
+	}
 	// What refers to a file that could not be read is not wrong itself.
 	if whole {
 		for _, e := range cfg.Validate() {

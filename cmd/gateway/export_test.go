@@ -1,10 +1,12 @@
 package gateway
 
 import (
+	"context"
 	"time"
 
 	"edgeshadow/cmd/console"
 	"edgeshadow/localshadow"
+	"edgeshadow/localshadow/access"
 )
 
 type Traffic struct{ t traffic }
@@ -25,3 +27,8 @@ func (f *Floor) Check() error         { return f.f.check() }
 func (f *Floor) Status() console.Held { return f.f.status() }
 
 var Stuck = stuck
+
+// Enroll issues a certificate, as the API does.
+func (g *Gateway) Enroll(ctx context.Context, thing string) (access.Bundle, error) {
+	return g.access.Enroll(ctx, thing, false)
+}

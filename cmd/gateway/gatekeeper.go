@@ -27,8 +27,10 @@ func (t things) Thing(name string) access.Thing {
 	return access.Thing{Type: c.Type, Attributes: c.Attributes}
 }
 
-// enrolled makes a thing with a certificate one that is synced.
+// enrolled makes a thing with a certificate one that is synced, and that can
+// connect.
 func (g *Gateway) enrolled(thing string) {
+	g.openLAN()
 	if g.sync != nil {
 		g.sync.Know(thing)
 	}

@@ -50,6 +50,7 @@ type Gateway struct {
 	traffic traffic
 	floor   floor
 	serving atomic.Bool // between boot and stop
+	lan     atomic.Bool // there is a listener for enrolled devices
 }
 
 // Run serves until ctx ends, and closes what Open opened. Nothing but the

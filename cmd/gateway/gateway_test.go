@@ -47,11 +47,16 @@ type running struct {
 // MustRun runs a gateway. Its uplink comes back quickly.
 func MustRun(tb testing.TB, dir string, cfg *config.Config) running {
 	tb.Helper()
+	return MustRunWith(tb, dir, cfg, gateway.Options{})
+}
+
+// MustRunWith is MustRun with what else the options say.
+func MustRunWith(tb testing.TB, dir string, cfg *config.Config, o gateway.Options) running {
+	tb.Helper()
 	socket := filepath.Join(dir, "api.sock")
-	g, err := gateway.Open(cfg, gateway.Options{
-		Socket: socket, Log: shadowtest.Log(tb), File: filepath.Join(dir, "edgeshadow.yaml"),
-		Backoff: upstream.Backoff{Min: 10 * time.Millisecond, Max: 100 * time.Millisecond, Stable: time.Second},
-	})
+	o.Socket, o.Log, o.File = socket, shadowtest.Log(tb), filepath.Join(dir, "edgeshadow.yaml")
+	o.Backoff = upstream.Backoff{Min: 10 * time.Millisecond, Max: 100 * time.Millisecond, Stable: time.Second}
+	g, err := gateway.Open(cfg, o)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -24,6 +24,9 @@ type Options struct {
 	Socket  string           // where the API listens; empty: nowhere
 	Log     *slog.Logger     // nil discards
 	Backoff upstream.Backoff // of the uplink; zero: the default
+	// LAN is where enrolled devices connect when the configuration names no
+	// listeners; empty: every address, port 8883.
+	LAN string
 	// File is the main file of the configuration, for a reload and a backup;
 	// empty: it did not come from one.
 	File string
@@ -65,7 +68,7 @@ func Open(cfg *config.Config, o Options) (_ *Gateway, err error) {
 	if g.access, err = access.Open(cfg.Access, g.store, access.Options{CA: ca, Things: things{g}, Enrolled: g.enrolled, Log: log}); err != nil {
 		return nil, err
 	}
-	g.broker = broker.New(cfg.Broker, g.service, ca, log)
+	g.broker = broker.New(g.brokerConfig(cfg), g.service, ca, log)
 	g.broker.Store, g.broker.Access, g.broker.Public = g.store, gatekeeper{g.access}, g.access.Public()
 	g.access.OnRevoke(g.dismiss)
 	g.broker.Handler = &rest.API{Shadows: g.service, Broker: g.broker, Log: log}

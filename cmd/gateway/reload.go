@@ -129,7 +129,7 @@ func (g *Gateway) prepareSelf(cfg *config.Config) (commit, discard func(), err e
 }
 
 func (g *Gateway) prepareBroker(cfg *config.Config) (commit, discard func(), err error) {
-	return g.broker.Prepare(cfg.Broker)
+	return g.broker.Prepare(g.brokerConfig(cfg))
 }
 
 // prepareAccess reads the policies, which also ask about things: what is
