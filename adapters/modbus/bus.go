@@ -124,6 +124,7 @@ func (b *Bus) step(ctx context.Context, emit func(...adapters.Reading)) bool {
 	}
 	if j := b.nextJob(); j != nil {
 		b.tooled = true
+		b.redial = time.Time{} // who asks now wants to know now
 		b.connect(ctx, now)
 		b.answer(j)
 		return true

@@ -180,6 +180,7 @@ func MustServeBoiler(tb testing.TB) *modbustest.Server {
 }
 
 func TestBus_ReadsAndWrites(t *testing.T) {
+	t.Parallel()
 	server := MustServeBoiler(t)
 	s := MustRun(t, tcp(server), boiler())
 	s.awaitValue(t, "boiler", "water", num("21.5"))
@@ -218,6 +219,7 @@ func TestBus_ReadsAndWrites(t *testing.T) {
 // TestL2_HealsByItself: a server that is killed marks the thing, leaves its last
 // good values, and is found again.
 func TestL2_HealsByItself(t *testing.T) {
+	t.Parallel()
 	server := MustServeBoiler(t)
 	s := MustRun(t, tcp(server), boiler())
 	s.await(t, "boiler", "", "all points", func(doc map[string]any) bool { return len(doc) == 5 })

@@ -50,24 +50,24 @@ func TestL6_OrdersAndAddresses(t *testing.T) {
 		{adapters.Point{Type: "int16", Scale: decimal("0.1"), Offset: decimal("-40")}, []uint16{650}, num("25")},
 	} {
 		c.point.At = "holding:7"
-		decode, encode, words, ok := modbus.Codec(c.point)
-		if !ok || words != len(c.words) {
-			t.Errorf("%+v: %d words, ok %v", c.point, words, ok)
+		place, err := modbus.ParsePlace(c.point)
+		if err != nil || place.Words() != len(c.words) {
+			t.Errorf("%+v: %d words, %v", c.point, place.Words(), err)
 			continue
 		}
-		got, q := decode(c.words)
+		got, q := place.Decode(c.words)
 		if got != c.want || q != adapters.Good {
 			t.Errorf("%s %s %#04x = %v (%s), want %v", c.point.Type, c.point.Order, c.words, got, q, c.want)
 		}
 		if c.point.Bit != nil || c.point.Type == "int8" || c.point.Type == "uint8" {
 			continue // a part of a register is not written
 		}
-		again, err := encode(got)
+		again, err := place.Encode(got)
 		if err != nil {
 			t.Errorf("%s %s encode %v: %v", c.point.Type, c.point.Order, got, err)
 			continue
 		}
-		if back, _ := decode(again); back != c.want {
+		if back, _ := place.Decode(again); back != c.want {
 			t.Errorf("%s %s: %v is written %#04x, which is %v", c.point.Type, c.point.Order, c.want, again, back)
 		}
 	}
@@ -114,22 +114,22 @@ func TestCodec_Refuses(t *testing.T) {
 		{adapters.Point{Type: "uint16", Enum: map[string]string{"1": "on"}}, "off", `want one of on, have "off"`},
 	} {
 		c.point.At = "holding:0"
-		_, encode, _, ok := modbus.Codec(c.point)
-		if !ok {
-			t.Fatalf("%+v is no point", c.point)
+		place, err := modbus.ParsePlace(c.point)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if _, err := encode(c.value); err == nil || err.Error() != c.want {
+		if _, err := place.Encode(c.value); err == nil || err.Error() != c.want {
 			t.Errorf("%s of %v: %v, want %s", c.point.Type, c.value, err, c.want)
 		}
 	}
 	for _, words := range [][]uint16{{0x7FC0, 0}, {0x7F80, 0}, {0xFF80, 0}} {
-		decode, _, _, _ := modbus.Codec(adapters.Point{At: "input:0", Type: "float32"})
-		if v, q := decode(words); v != nil || q != adapters.Bad {
+		place, _ := modbus.ParsePlace(adapters.Point{At: "input:0", Type: "float32"})
+		if v, q := place.Decode(words); v != nil || q != adapters.Bad {
 			t.Errorf("float %#04x = %v (%s), want no value", words, v, q)
 		}
 	}
-	decode, _, _, _ := modbus.Codec(adapters.Point{At: "input:0", Type: "string", Length: 2})
-	if v, q := decode([]uint16{0xFFFE}); v != nil || q != adapters.Bad {
+	place, _ := modbus.ParsePlace(adapters.Point{At: "input:0", Type: "string", Length: 2})
+	if v, q := place.Decode([]uint16{0xFFFE}); v != nil || q != adapters.Bad {
 		t.Errorf("no text = %v (%s), want no value", v, q)
 	}
 }
@@ -150,15 +150,15 @@ func FuzzCodec(f *testing.F) {
 			d := decimal(fmt.Sprintf("%de%d", scale, exp%10))
 			p.Scale = d
 		}
-		decode, encode, n, ok := modbus.Codec(p)
-		if !ok {
+		place, err := modbus.ParsePlace(p)
+		if err != nil {
 			return
 		}
-		words := make([]uint16, n)
-		for i, b := range raw[:min(len(raw), 2*n)] {
+		words := make([]uint16, place.Words())
+		for i, b := range raw[:min(len(raw), 2*len(words))] {
 			words[i/2] |= uint16(b) << (8 * (1 - i%2))
 		}
-		v, q := decode(words)
+		v, q := place.Decode(words)
 		if q.HasValue() != (v != nil) {
 			t.Fatalf("%v with quality %s", v, q)
 		}
@@ -168,11 +168,11 @@ func FuzzCodec(f *testing.F) {
 		if v == nil || p.Type == "int8" || p.Type == "uint8" {
 			return
 		}
-		again, err := encode(v)
+		again, err := place.Encode(v)
 		if err != nil {
 			t.Fatalf("%+v: %v of %#04x can't be written: %v", p, v, words, err)
 		}
-		back, _ := decode(again)
+		back, _ := place.Decode(again)
 		if back != v && !slices.Equal(again, words) {
 			t.Fatalf("%+v: %v is written %#04x, which is %v", p, v, again, back)
 		}

@@ -10,16 +10,20 @@ import (
 // Request is what a commissioning tool asks of a unit: to read Count addresses
 // of a table from Addr on, or to write Values there.
 type Request struct {
-	Unit    byte
-	Table   string // coil, discrete, input or holding
-	Addr    uint16
-	Count   int           // of a read, 1 to 125 registers or 2000 bits
-	Values  []uint16      // of a write, 1 to 123; a coil is 0 or 1
-	Timeout time.Duration // for the answer; 0 means the bus's
+	Unit    byte          `json:"unit"`
+	Table   string        `json:"table"` // coil, discrete, input or holding
+	Addr    uint16        `json:"addr"`
+	Count   int           `json:"count,omitempty"`   // of a read, 1 to 125 registers or 2000 bits
+	Values  []uint16      `json:"values,omitempty"`  // of a write, 1 to 123; a coil is 0 or 1
+	Timeout time.Duration `json:"timeout,omitempty"` // for the answer; 0 means the bus's
 }
 
-// ErrException is a unit's no: it is there, and does not do what was asked.
-var ErrException = errors.New("the unit refused")
+var (
+	// ErrException is a unit's no: it is there, and does not do what was asked.
+	ErrException = errors.New("the unit refused")
+	// ErrRequest is for what no bus can be asked.
+	ErrRequest = errors.New("no request of Modbus")
+)
 
 // job is a request in the queue.
 type job struct {
@@ -39,15 +43,11 @@ type answer struct {
 func (b *Bus) Exchange(ctx context.Context, r Request) ([]uint16, error) {
 	t, err := r.check()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrRequest, err)
 	}
 	j := &job{r, t, make(chan answer, 1)}
 	b.mu.Lock()
-	if !b.running {
-		b.mu.Unlock()
-		return nil, errDown
-	}
-	b.jobs = append(b.jobs, j)
+	b.jobs = append(b.jobs, j) // Run may be about to begin
 	b.mu.Unlock()
 	b.wake()
 	select {
@@ -107,6 +107,14 @@ func (b *Bus) answer(j *job) {
 		a.err = c.write(&point{table: j.table, addr: j.Addr}, j.Values)
 	} else {
 		a.words, a.err = c.read(request{table: j.table, addr: j.Addr, count: j.Count}, nil)
+	}
+	switch {
+	case errors.Is(a.err, errSilent): // it may be the link, and it is this unit for sure
+		a.err = ErrTimeout
+	case errors.Is(a.err, errDown):
+		b.mu.Lock()
+		a.err = fmt.Errorf("%w: %s", errDown, b.stats.Err)
+		b.mu.Unlock()
 	}
 	if code, ok := exceptionCode(a.err); ok {
 		a.err = fmt.Errorf("%w: %s", ErrException, exceptionText(code))

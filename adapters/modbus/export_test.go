@@ -15,14 +15,6 @@ var (
 	CheckAnswer = checkAnswer
 )
 
-// Codec decodes and encodes as a point of the configuration does; ok is false
-// when it is none.
-func Codec(p adapters.Point) (decode func([]uint16) (any, adapters.Quality), encode func(any) ([]uint16, error), words int, ok bool) {
-	ok = true
-	parsed := parsePoint(p, func(string, string) { ok = false })
-	return parsed.codec.decode, parsed.codec.encode, parsed.codec.count, ok
-}
-
 // Cycle reads every point of a bus once, as Run does when all are due.
 func (b *Bus) Cycle(ctx context.Context, emit func(...adapters.Reading)) {
 	b.adopt()

@@ -11,6 +11,7 @@ import (
 // TestBus_RestsWhileTheLinkIsDown: a server whose only unit is silent loses its
 // session again and again. The bus asks anew when a link is due, not in between.
 func TestBus_RestsWhileTheLinkIsDown(t *testing.T) {
+	t.Parallel()
 	s := modbustest.MustServe(t)
 	s.SetInput(2, 0, 0) // some other unit is there
 	buses := tcp(s)

@@ -95,6 +95,7 @@ func TestL1_DeadUnitsDoNotSlowTheOthers(t *testing.T) {
 // request that is on the wire, and for nothing else; what was read before it
 // does not come after it.
 func TestL3_WritesFirst(t *testing.T) {
+	t.Parallel()
 	server := modbustest.MustServe(t)
 	fill(server, 4)
 	server.Turn(func(k *modbustest.Knobs) { k.Delay = 5 * time.Millisecond })
@@ -131,6 +132,7 @@ func TestL3_WritesFirst(t *testing.T) {
 // TestL3_StaleReadDoesNotOverwrite: a poll that was read before a write does not
 // report after it: reported goes from the old value to the new and not back.
 func TestL3_StaleReadDoesNotOverwrite(t *testing.T) {
+	t.Parallel()
 	server := modbustest.MustServe(t)
 	fill(server, 1)
 	server.Turn(func(k *modbustest.Knobs) { k.Delay = time.Millisecond })
@@ -150,6 +152,7 @@ func TestL3_StaleReadDoesNotOverwrite(t *testing.T) {
 // TestL4_SilenceBetweenFrames: the server sees the gap between its answer and
 // the next request, by configuration and by the line's speed.
 func TestL4_SilenceBetweenFrames(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		change func(*modbus.Config)
 		least  time.Duration
@@ -159,6 +162,7 @@ func TestL4_SilenceBetweenFrames(t *testing.T) {
 		"LineSpeed": {func(c *modbus.Config) { c.Gap, c.Line.Baud = milliseconds(0), 2400 }, 3500 * 10 * time.Millisecond / 2400},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			server, line := modbustest.MustServeLine(t)
 			fill(server, 2)
 			buses := overLine(line)
@@ -185,6 +189,7 @@ func TestL4_SilenceBetweenFrames(t *testing.T) {
 // wrong functions are dropped and counted; no value is ever another's, and the
 // port stays open.
 func TestL8_StaleAndForeignFrames(t *testing.T) {
+	t.Parallel()
 	start := map[string]func(t *testing.T) (*modbustest.Server, modbus.Buses){
 		"Line": func(t *testing.T) (*modbustest.Server, modbus.Buses) {
 			server, line := modbustest.MustServeLine(t)
@@ -197,6 +202,7 @@ func TestL8_StaleAndForeignFrames(t *testing.T) {
 	}
 	for name, begin := range start {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			server, buses := begin(t)
 			things := adapters.Things{}
 			for n := range 4 { // values that tell where they come from
@@ -249,6 +255,7 @@ func TestL8_StaleAndForeignFrames(t *testing.T) {
 // TestL8_LateAnswerOverTCP: the transaction id tells a late answer, and the
 // session stays.
 func TestL8_LateAnswerOverTCP(t *testing.T) {
+	t.Parallel()
 	server := MustServeBoiler(t)
 	buses := tcp(server)
 	cfg := buses["plc"]
@@ -271,6 +278,7 @@ func TestL8_LateAnswerOverTCP(t *testing.T) {
 // TestL9_OneSession: all units behind a host share one session, and a server
 // that takes no second one serves them all, also after a cut.
 func TestL9_OneSession(t *testing.T) {
+	t.Parallel()
 	server := modbustest.MustServe(t)
 	fill(server, 5)
 	server.Turn(func(k *modbustest.Knobs) { k.Sessions = 1 })
@@ -301,6 +309,7 @@ func TestL9_OneSession(t *testing.T) {
 // TestL2_PulledPlug: the port is let go of at once, and found again under its
 // path; nothing is restarted.
 func TestL2_PulledPlug(t *testing.T) {
+	t.Parallel()
 	server, line := modbustest.MustServeLine(t)
 	fill(server, 1)
 	m := meter("line", 1, every)

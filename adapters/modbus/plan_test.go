@@ -44,6 +44,7 @@ func fewest(gap, maxGap, most int) int {
 
 // TestL5_ReadsInBlocks: as few requests as the limits allow, seen at the server.
 func TestL5_ReadsInBlocks(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct{ gap, want int }{
 		"Apart":    {20, fewest(20, 8, 125)},
 		"NearBy":   {8, fewest(8, 8, 125)},
@@ -82,6 +83,7 @@ func TestL5_ReadsInBlocks(t *testing.T) {
 // TestL5_RemembersHoles: registers that do not exist are found once, and cost
 // no good point its value and nobody a failing request in each cycle.
 func TestL5_RemembersHoles(t *testing.T) {
+	t.Parallel()
 	server := modbustest.MustServe(t)
 	server.SetHolding(1, 0, 10, 11, 12)
 	server.SetHolding(1, 5, 15, 16) // 3 and 4 do not exist, and nobody asks for them
@@ -128,6 +130,7 @@ func TestL5_RemembersHoles(t *testing.T) {
 
 // TestL5_DeviceLimits: the device's own limit, also in bits, and a table's gap.
 func TestL5_DeviceLimits(t *testing.T) {
+	t.Parallel()
 	zero, unit := 0, 1
 	thing := adapters.Thing{Bus: "b", Unit: &unit, MaxRegisters: 10, Points: map[string]adapters.Point{}}
 	for n := range 40 {

@@ -82,7 +82,12 @@ func MustCable(tb testing.TB, dir string) cable {
 		tb.Skip("a test that needs socat: apt-get install socat")
 	}
 	c := cable{ours: filepath.Join(dir, "ours"), theirs: filepath.Join(dir, "theirs")}
-	c.pull = program(tb, socat, "pty,raw,echo=0,link="+c.ours, "pty,raw,echo=0,link="+c.theirs)
+	kill := program(tb, socat, "pty,raw,echo=0,link="+c.ours, "pty,raw,echo=0,link="+c.theirs)
+	c.pull = func() {
+		kill()
+		// A link that stays would lead to whatever pty has the number next.
+		_, _ = os.Remove(c.ours), os.Remove(c.theirs)
+	}
 	deadline := time.Now().Add(patience)
 	for _, end := range []string{c.ours, c.theirs} {
 		for {

@@ -14,6 +14,9 @@ import (
 // answer may come late, and is dropped then.
 var ErrTimeout = errors.New("timeout")
 
+// errSilent is for a link on which nobody is heard.
+var errSilent = errors.New("no answer of any unit")
+
 // maxSilences is how many requests in a row may go unanswered on a session in
 // which nothing is heard of anyone: then it is the link that is dead.
 const maxSilences = 3
@@ -53,7 +56,7 @@ func (s *session) exchange(request []byte, timeout time.Duration) ([]byte, error
 		frame, err := s.next()
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			if s.silences++; s.silences >= maxSilences {
-				return nil, fmt.Errorf("%d requests in a row without an answer", s.silences)
+				return nil, fmt.Errorf("%d requests in a row: %w", s.silences, errSilent)
 			}
 			return nil, ErrTimeout
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"edgeshadow/adapters"
+	"edgeshadow/adapters/modbus"
 	"edgeshadow/bridge"
 	"edgeshadow/bridge/upstream"
 	"edgeshadow/localshadow"
@@ -25,6 +26,8 @@ type Gateway interface {
 	Reloaded() Reloaded
 	// Backup writes the whole gateway: store, CA and configuration.
 	Backup(w io.Writer) error
+	// Exchange has a Modbus bus do a tool's request between its own.
+	Exchange(ctx context.Context, bus string, r modbus.Request) ([]uint16, error)
 	// Ready is nil while the gateway does its work, else why it does not.
 	Ready() error
 	Timings() *Timings

@@ -85,6 +85,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /v1/things/{thing}/watch", s.watch)
 	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, _ *http.Request) { respond(w, s.gateway.Reloaded(), nil) })
 	mux.HandleFunc("GET /v1/backup", s.backup)
+	mux.HandleFunc("POST /v1/buses/{bus}/exchange", s.exchange)
 	s.health(mux)
 	return mux
 }

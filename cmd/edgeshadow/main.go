@@ -108,6 +108,7 @@ func command() *cobra.Command {
 		doctorCommand(),
 		backupCommand(),
 		restoreCommand(),
+		modbusCommand(),
 	)
 	misuse(root)
 	return root

@@ -22,6 +22,7 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"edgeshadow":
 //	exits CODE COMMAND…   the command ends with this exit code
 //	await COMMAND…        the command succeeds sooner or later
 //	port NAME…            each variable becomes a loopback port that is free
+//	plc NAME              the variable becomes the address of a Modbus TCP server
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
@@ -33,7 +34,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "await": await, "port": port,
+			"exits": exits, "await": await, "port": port, "plc": plc,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond != "mosquitto" {

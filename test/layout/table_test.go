@@ -16,7 +16,7 @@ var table = map[string][]string{
 	"cmd/demo":       {"cmd/gateway", "config", "localshadow/shadow", "bridge/upstream", "test/linktest", "test/modbustest"},
 	"cmd/doctor":     {"cmd/console", "config", "localshadow", "bridge", "bridge/upstream"},
 	"cmd/gateway":    {"cmd/console", "config", "localshadow/...", "adapters/...", "bridge/..."},
-	"cmd/console":    {"localshadow/...", "adapters", "bridge/..."}, // the numbers that it renders
+	"cmd/console":    {"localshadow/...", "adapters", "adapters/modbus", "bridge/..."}, // the numbers that it renders
 
 	"config": {"localshadow/...", "adapters/...", "bridge/..."},
 
