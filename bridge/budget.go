@@ -4,10 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math"
-	"strconv"
-	"strings"
 	"time"
 
 	"edgeshadow/localshadow"
@@ -19,44 +16,19 @@ type Meter interface {
 	Bytes() int64
 }
 
-// Size is a number of bytes, in a file with a unit: 20MiB.
-type Size int64
-
-var units = []struct {
-	name  string
-	bytes int64
-}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"B", 1}}
-
-// UnmarshalText reads 20MiB, 1GB, 512kB.
-func (s *Size) UnmarshalText(text []byte) error {
-	for _, u := range units {
-		digits, ok := strings.CutSuffix(string(text), u.name)
-		if !ok {
-			continue
-		}
-		n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
-		if err != nil || n < 0 || n > math.MaxInt64/u.bytes {
-			break
-		}
-		*s = Size(n * u.bytes)
-		return nil
-	}
-	return fmt.Errorf("want a size with a unit such as 20MiB, have %q", text)
-}
-
 // Budget is what the connection may cost in a day; 0: as much as it likes.
 type Budget struct {
-	PerDay          Size  `yaml:"per_day"`            // bytes of MQTT, both ways
-	ShadowOpsPerDay int64 `yaml:"shadow_ops_per_day"` // requests of the reconciler
+	BytesPerDay int64 // of MQTT, both ways
+	OpsPerDay   int64 // requests of the reconciler
 }
 
 // Validate tells every fault; paths are below the section.
 func (b Budget) Validate() []error {
 	var faults []error
-	if b.PerDay < 0 || b.PerDay > 0 && b.PerDay < 64<<10 {
+	if b.BytesPerDay < 0 || b.BytesPerDay > 0 && b.BytesPerDay < 64<<10 {
 		faults = append(faults, &FieldError{"per_day", "too small for an idle connection; want 64KiB at least"})
 	}
-	if b.ShadowOpsPerDay < 0 {
+	if b.OpsPerDay < 0 {
 		faults = append(faults, &FieldError{"shadow_ops_per_day", "less than none"})
 	}
 	return faults
@@ -147,7 +119,7 @@ func (l *ledger) used() float64 {
 		}
 		return float64(sum(spent)) / float64(limit)
 	}
-	return max(part(l.Bytes, int64(l.limit.PerDay)), part(l.Ops, l.limit.ShadowOpsPerDay))
+	return max(part(l.Bytes, l.limit.BytesPerDay), part(l.Ops, l.limit.OpsPerDay))
 }
 
 // window is the least time between two pushes of a shadow whose own is least:
@@ -196,7 +168,7 @@ func (l *ledger) status(now time.Time) BudgetStatus {
 		return int64(float64(recent) * float64(slots*slotLength) / float64(max(hours, slotLength)))
 	}
 	return BudgetStatus{
-		BytesPerDay: int64(l.limit.PerDay), OpsPerDay: l.limit.ShadowOpsPerDay,
+		BytesPerDay: l.limit.BytesPerDay, OpsPerDay: l.limit.OpsPerDay,
 		Bytes: sum(l.Bytes), Ops: sum(l.Ops), BytesForecast: forecast(l.Bytes), OpsForecast: forecast(l.Ops),
 		Used: l.used(), Window: l.window(pushInterval).Seconds(),
 	}

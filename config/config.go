@@ -3,7 +3,6 @@ package config
 import (
 	"edgeshadow/adapters/modbus"
 	"edgeshadow/bridge"
-	"edgeshadow/bridge/upstream"
 	"edgeshadow/localshadow"
 	"edgeshadow/localshadow/access"
 	"edgeshadow/localshadow/broker"
@@ -18,7 +17,7 @@ type Config struct {
 	Store   localshadow.Config `yaml:"store"`
 	Broker  broker.Config      `yaml:"broker"`
 	Access  access.Config      `yaml:"access"`
-	Cloud   *upstream.Config   `yaml:"cloud"` // nil: no uplink
+	Cloud   *Cloud             `yaml:"cloud"` // nil: no uplink
 	Sync    bridge.Config      `yaml:"sync"`
 	Buses   modbus.Buses       `yaml:"buses"`
 	Things  Things             `yaml:"things"`

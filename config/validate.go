@@ -32,7 +32,7 @@ func (c *Config) Validate() []FieldError {
 	add("broker", c.Broker.Validate()...)
 	add("access", c.Access.Validate()...)
 	if c.Cloud != nil {
-		add("cloud", c.Cloud.Validate()...)
+		add("cloud", c.Cloud.validate()...)
 	}
 	add("sync", c.Sync.Validate()...)
 	field := c.Things.Field()

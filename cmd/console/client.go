@@ -121,7 +121,11 @@ func (c *Client) shadow(ctx context.Context, method string, id shadow.ID, payloa
 }
 
 func (c *Client) json(ctx context.Context, path string, into any) error {
-	body, err := c.do(ctx, http.MethodGet, path, nil)
+	return c.ask(ctx, http.MethodGet, path, into)
+}
+
+func (c *Client) ask(ctx context.Context, method, path string, into any) error {
+	body, err := c.do(ctx, method, path, nil)
 	if err != nil {
 		return err
 	}

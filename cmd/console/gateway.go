@@ -22,6 +22,8 @@ type Gateway interface {
 	// SyncStatus and Decisions are empty without an uplink.
 	SyncStatus() ([]bridge.ShadowStatus, error)
 	Decisions(id *shadow.ID) ([]bridge.Decision, error)
+	// Reconciler is nil without an uplink.
+	Reconciler() Reconciler
 	// Reloaded reads the configuration again and applies it, or not.
 	Reloaded() Reloaded
 	// Backup writes the whole gateway: store, CA and configuration.

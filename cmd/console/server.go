@@ -78,6 +78,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /v1/things", answer(s.gateway.Things))
 	mux.HandleFunc("GET /v1/sync", answer(s.gateway.SyncStatus))
 	mux.HandleFunc("GET /v1/sync/log", s.decisions)
+	s.syncRoutes(mux)
 	mux.HandleFunc("GET /v1/things/{thing}/shadow", s.shadow(s.gateway.Shadows().Get))
 	mux.HandleFunc("POST /v1/things/{thing}/shadow", s.shadow(s.gateway.Shadows().Update))
 	mux.HandleFunc("DELETE /v1/things/{thing}/shadow", s.shadow(s.gateway.Shadows().Delete))

@@ -80,7 +80,7 @@ func (d *Doctor) reaches(ctx context.Context, address string, otherwise Result) 
 // connects goes through TLS and CONNECT.
 func (d *Doctor) connects(ctx context.Context) (*upstream.Probe, bool) {
 	secure := !strings.HasPrefix(d.cfg.Cloud.Endpoint, "mqtt://")
-	p, err := upstream.Dial(ctx, *d.cfg.Cloud, d.cfg.Gateway.Thing)
+	p, err := upstream.Dial(ctx, d.cfg.Cloud.Config, d.cfg.Gateway.Thing)
 	if err != nil {
 		why, hint := upstream.Explain(err)
 		switch upstream.Stage(err) {
@@ -110,7 +110,7 @@ func (d *Doctor) again(ctx context.Context, p *upstream.Probe) *upstream.Probe {
 	if p != nil {
 		return p
 	}
-	p, err := upstream.Dial(ctx, *d.cfg.Cloud, d.cfg.Gateway.Thing)
+	p, err := upstream.Dial(ctx, d.cfg.Cloud.Config, d.cfg.Gateway.Thing)
 	if err != nil {
 		why, hint := upstream.Explain(err)
 		d.say("connack", Fail, "not once more: "+why, hint)

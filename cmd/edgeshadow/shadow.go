@@ -13,7 +13,7 @@ import (
 
 func shadowCommand() *cobra.Command {
 	c := &cobra.Command{Use: "shadow", Short: "Device shadows of this gateway", Args: cobra.NoArgs, RunE: group}
-	c.AddCommand(shadowGetCommand(), shadowUpdateCommand(), shadowDeleteCommand(), shadowListCommand(), shadowWatchCommand())
+	c.AddCommand(shadowGetCommand(), shadowUpdateCommand(), shadowDeleteCommand(), shadowListCommand(), shadowWatchCommand(), shadowDiffCommand())
 	return c
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"edgeshadow/bridge"
 	"edgeshadow/cmd/console"
 )
 
@@ -100,7 +101,23 @@ func printUplink(w io.Writer, s console.Status) {
 		}
 		fmt.Fprintf(w, "sync     %d shadows: %d dirty, %d held; %d conflicts, %d gets, %d pushes\n",
 			y.Shadows, dirty, held, y.Conflicts, y.Gets, y.Pushes)
+		printBudget(w, y.Budget)
 	}
+}
+
+// printBudget tells what the uplink cost, where a budget is configured.
+func printBudget(w io.Writer, b bridge.BudgetStatus) {
+	if b.BytesPerDay == 0 && b.OpsPerDay == 0 {
+		return
+	}
+	fmt.Fprintf(w, "budget   %.0f%% used in the last day:", 100*b.Used)
+	if b.BytesPerDay > 0 {
+		fmt.Fprintf(w, " %s of %s (a day like the last hours: %s)", bytesText(b.Bytes), bytesText(b.BytesPerDay), bytesText(b.BytesForecast))
+	}
+	if b.OpsPerDay > 0 {
+		fmt.Fprintf(w, " %d of %d requests (%d)", b.Ops, b.OpsPerDay, b.OpsForecast)
+	}
+	fmt.Fprintf(w, "; a shadow is pushed every %v at most\n", time.Duration(b.Window*float64(time.Second)).Round(time.Millisecond))
 }
 
 // printStore tells of the store, its disk, and what is wrong with either.

@@ -12,7 +12,7 @@ import (
 
 func syncCommand() *cobra.Command {
 	c := &cobra.Command{Use: "sync", Short: "How the shadows stand to the cloud, and why", Args: cobra.NoArgs, RunE: group}
-	c.AddCommand(syncStatusCommand(), syncLogCommand())
+	c.AddCommand(syncStatusCommand(), syncLogCommand(), syncPlanCommand(), syncVerifyCommand())
 	return c
 }
 

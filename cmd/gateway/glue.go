@@ -8,6 +8,7 @@ import (
 
 	"edgeshadow/adapters"
 	"edgeshadow/bridge"
+	"edgeshadow/bridge/upstream"
 	"edgeshadow/cmd/console"
 	"edgeshadow/config"
 	"edgeshadow/localshadow"
@@ -44,6 +45,14 @@ func (c timedCloud) Publish(ctx context.Context, topic string, payload []byte) e
 		c.timing.Observe(time.Since(began))
 	}
 	return err
+}
+
+// meter counts the bytes of the uplink for the budget.
+type meter struct{ uplink *upstream.Client }
+
+func (m meter) Bytes() int64 {
+	s := m.uplink.Status()
+	return s.BytesIn + s.BytesOut
 }
 
 // actuator takes what is desired of wired things to the field.

@@ -80,13 +80,14 @@ func Open(cfg *config.Config, o Options) (_ *Gateway, err error) {
 	g.service.Observe(actuator{g.field, &g.cfg})
 
 	if cfg.Cloud != nil {
-		if g.sync, err = bridge.Open(cfg.Sync, g.store, g.service, log); err != nil {
+		if g.sync, err = bridge.Open(cfg.Reconciler(), g.store, g.service, log); err != nil {
 			return nil, err
 		}
 		g.uplink = &upstream.Client{
-			Config: *cfg.Cloud, ClientID: cfg.Gateway.Thing, Filters: bridge.Filters(), Handler: g.sync, Log: log,
+			Config: cfg.Cloud.Config, ClientID: cfg.Gateway.Thing, Filters: bridge.Filters(), Handler: g.sync, Log: log,
 			Backoff: o.Backoff,
 		}
+		g.sync.Meter(meter{g.uplink})
 		g.sync.Connect(timedCloud{g.uplink, g.timings.RoundTrip})
 		g.sync.Know(cfg.Gateway.Thing)
 		for name := range cfg.Things {

@@ -112,6 +112,7 @@ func (g *Gateway) parts() []part {
 		{sections: []string{"gateway"}, prepare: g.prepareSelf},
 		{sections: []string{"broker"}, files: true, prepare: g.prepareBroker},
 		{sections: []string{"buses", "things"}, prepare: g.prepareField},
+		{sections: []string{"sync"}, prepare: g.prepareSync},
 		{sections: []string{"access"}, files: true, prepare: g.prepareAccess},
 	}
 }
@@ -130,6 +131,14 @@ func (g *Gateway) prepareSelf(cfg *config.Config) (commit, discard func(), err e
 
 func (g *Gateway) prepareBroker(cfg *config.Config) (commit, discard func(), err error) {
 	return g.broker.Prepare(g.brokerConfig(cfg))
+}
+
+// prepareSync is for the reconciler; without an uplink there is none.
+func (g *Gateway) prepareSync(cfg *config.Config) (commit, discard func(), err error) {
+	if g.sync == nil {
+		return func() {}, func() {}, nil
+	}
+	return g.sync.Prepare(cfg.Reconciler())
 }
 
 // prepareAccess reads the policies, which also ask about things: what is

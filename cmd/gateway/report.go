@@ -118,3 +118,11 @@ func (g *Gateway) Decisions(id *shadow.ID) ([]bridge.Decision, error) {
 	}
 	return g.sync.Decisions(id)
 }
+
+// Reconciler is what the commands of sync ask; nil without an uplink.
+func (g *Gateway) Reconciler() console.Reconciler {
+	if g.sync == nil {
+		return nil
+	}
+	return g.sync
+}
