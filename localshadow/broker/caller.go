@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net/http"
 )
@@ -20,6 +21,8 @@ func PrincipalOf(ctx context.Context) Principal {
 // serveHTTP asks who a client is, unless the request is a public one, and hands
 // it to the Handler.
 func (b *Broker) serveHTTP(w http.ResponseWriter, r *http.Request, p *place) {
+	w.Header().Set("x-amzn-RequestId", requestID())
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	if b.Public != nil {
 		if h, pattern := b.Public.Handler(r); pattern != "" {
 			h.ServeHTTP(w, r)
@@ -30,7 +33,6 @@ func (b *Broker) serveHTTP(w http.ResponseWriter, r *http.Request, p *place) {
 		http.NotFound(w, r)
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	shown := Credentials{Listener: p.l.address, Auth: p.rules.auth, Remote: p.RemoteAddr(), Request: r}
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
 		shown.Certificate = r.TLS.VerifiedChains[0][0]
@@ -49,4 +51,12 @@ func (b *Broker) serveHTTP(w http.ResponseWriter, r *http.Request, p *place) {
 		return
 	}
 	b.Handler.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), principalKey{}, who)))
+}
+
+// requestID is a random UUID (RFC 9562, 5.4), by which clients report a request.
+func requestID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

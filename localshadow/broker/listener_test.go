@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -147,6 +148,13 @@ func TestListener_WebSocketFrames(t *testing.T) {
 		t.Errorf("answers (-want +got):\n%s", diff)
 	}
 
+	old := websocket.Dialer{Subprotocols: []string{"mqttv3.1"}}
+	if other, answer, err := old.Dial("ws://"+b.Addrs()[0].String()+"/mqtt", nil); err != nil || answer.Header.Get("Sec-WebSocket-Protocol") != "mqttv3.1" {
+		t.Errorf("AWS device SDK v1 is refused: %v", err)
+	} else {
+		_ = other.Close()
+	}
+
 	ws = dial()
 	if err := ws.WriteMessage(websocket.TextMessage, packet); err != nil {
 		t.Fatal(err)
@@ -265,6 +273,34 @@ func TestListener_TLS(t *testing.T) {
 	if c, err := tls.Dial("tcp", b.Addrs()[0].String(), config); err == nil {
 		_ = c.Close()
 		t.Error("TLS 1.1 is taken")
+	}
+}
+
+// A client that has a certificate is asked for it by MQTT listeners of any kind
+// and may have one of a stranger where it does not count.
+func TestListener_AsksForCertificates(t *testing.T) {
+	ca, stranger := MustOpenCA(t), MustOpenCA(t)
+	auto, anybody := &broker.TLS{Auto: true}, []string{broker.Anonymous}
+	b := MustRun(t, broker.Config{Listeners: []broker.Listener{
+		{Address: "127.0.0.1:0", TLS: auto, Auth: anybody},
+		{Address: "127.0.0.1:0", TLS: auto, Auth: anybody, Protocol: broker.WS},
+		{Address: "127.0.0.1:0", TLS: auto, Auth: []string{broker.Certificate}},
+	}}, newHeld(), ca)
+	for i, tt := range []struct{ asked, in bool }{{true, true}, {false, true}, {true, false}} {
+		asked := false
+		pair := mustEnroll(t, stranger, "stranger").Certificates[0]
+		config := mustEnroll(t, ca, "")
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			asked = true
+			return &pair, nil
+		}
+		url := []string{"ssl://", "wss://", "ssl://"}[i] + b.Addrs()[i].String()
+		c := newClient(b, fmt.Sprint(i), at(url, config))
+		token := c.Connect()
+		if in := token.WaitTimeout(patience) && token.Error() == nil; in != tt.in || asked != tt.asked {
+			t.Errorf("listener %d: in %v, asked %v, want %v, %v (%v)", i, in, asked, tt.in, tt.asked, token.Error())
+		}
+		c.Disconnect(0)
 	}
 }
 

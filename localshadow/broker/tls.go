@@ -61,6 +61,11 @@ func (t *TLS) config(ca CA, protocol string, auth []string) (*tls.Config, error)
 		c.Certificates = []tls.Certificate{pair}
 	}
 	if !slices.Contains(auth, Certificate) {
+		if protocol == MQTT {
+			// AWS SDKs that have a certificate end the handshake when nobody
+			// asks for it. It is not looked at. Browsers would ask their user.
+			c.ClientAuth = tls.RequestClientCert
+		}
 		return c, nil
 	}
 	if ca != nil {

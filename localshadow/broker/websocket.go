@@ -21,7 +21,7 @@ const wsFrame = 256 << 10
 var upgrader = websocket.Upgrader{
 	ReadBufferSize:  wsBuffer,
 	WriteBufferSize: wsBuffer,
-	Subprotocols:    []string{"mqtt"},                         // [MQTT-6.0.0-4]
+	Subprotocols:    []string{"mqtt", "mqttv3.1"},             // [MQTT-6.0.0-4]; the second is what AWS device SDK v1 asks for
 	CheckOrigin:     func(*http.Request) bool { return true }, // see foreign
 	Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
 		http.Error(w, reason.Error(), status)

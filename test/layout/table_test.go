@@ -48,6 +48,7 @@ var table = map[string][]string{
 	"test/serialtest": {"test/ptytest"},
 	"test/shadowtest": {"localshadow", "localshadow/shadow"},
 	"test/bench":      {},
+	"test/sdk":        {},
 }
 
 // libraries says which packages wrap a library; nobody else imports it.

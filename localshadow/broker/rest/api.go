@@ -2,8 +2,6 @@ package rest
 
 import (
 	"context"
-	"crypto/rand"
-	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -74,7 +72,6 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.Other.ServeHTTP(w, r)
 		return
 	}
-	w.Header().Set("x-amzn-RequestId", requestID())
 	w.Header().Set("content-type", "application/json")
 	var token *string // of the body, which a refusal echoes (C2)
 	answer, err := a.answer(w, r, path, &token)
@@ -135,12 +132,4 @@ func (a *API) now() time.Time {
 		return time.Now()
 	}
 	return a.Now()
-}
-
-// requestID is a random UUID (RFC 9562, 5.4).
-func requestID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
