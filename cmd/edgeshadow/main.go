@@ -105,6 +105,7 @@ func command() *cobra.Command {
 		manCommand(),
 		configCommand(),
 		reloadCommand(),
+		setupCommand(),
 		doctorCommand(),
 		backupCommand(),
 		restoreCommand(),

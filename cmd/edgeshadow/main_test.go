@@ -34,7 +34,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "await": await, "port": port, "plc": plc,
+			"exits": exits, "await": await, "port": freePorts, "plc": plc,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond != "mosquitto" {
@@ -83,7 +83,7 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-func port(ts *testscript.TestScript, neg bool, args []string) {
+func freePorts(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: port NAME…")
 	}
