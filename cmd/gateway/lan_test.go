@@ -16,7 +16,10 @@ func TestGateway_LAN(t *testing.T) {
 	run := func(t *testing.T, yaml string) running {
 		cfg := MustLoad(t, dir, yaml)
 		cfg.Broker.Listeners[0].Address = "127.0.0.1:0" // 1883 may be somebody's
-		return MustRunWith(t, dir, cfg, gateway.Options{LAN: address})
+		g := MustRunWith(t, dir, cfg, gateway.Options{LAN: address})
+		mustConnect(t, g.Addrs()[0].String(), "first")
+		await(t, "the gateway is ready", func() bool { return g.Ready() == nil })
+		return g
 	}
 	var issued access.Bundle
 	t.Run("first", func(t *testing.T) {
