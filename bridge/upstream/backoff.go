@@ -38,7 +38,10 @@ func (r *retry) attempt(now time.Time) { r.last = now }
 func (r *retry) pause(now time.Time) time.Duration {
 	drawn := rand.N(max(r.limit, 1))
 	r.limit = min(2*r.limit, r.Max)
-	return max(drawn, r.last.Add(r.Min).Sub(now))
+	return max(drawn, r.least(now))
 }
+
+// least is how long no attempt may be made in any case.
+func (r *retry) least(now time.Time) time.Duration { return r.last.Add(r.Min).Sub(now) }
 
 func (r *retry) reset() { r.limit = r.Min }

@@ -3,7 +3,9 @@ package upstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -53,12 +55,17 @@ type Client struct {
 	wg      sync.WaitGroup // goroutines of all epochs
 
 	// Of the goroutine of Run.
-	outage outage
-	retry  retry
-	kicks  int // connections in a row that the other side closed soon
+	outage     outage
+	retry      retry
+	kicks      int             // connections in a row that the other side closed soon
+	subscribed map[string]bool // filters, in the session
 
-	mu     sync.Mutex
-	epoch  *epoch // nil while not up
+	swapped chan struct{} // capacity 1: there are other settings, see Prepare
+	once    sync.Once     // makes swapped
+
+	mu     sync.Mutex  // guards Config and Filters too, once Run began
+	used   fingerprint // of the last attempt
+	epoch  *epoch      // nil while not up
 	status Status
 }
 
@@ -74,37 +81,89 @@ func (c *Client) Run(ctx context.Context) error {
 		c.retry.attempt(time.Now())
 		c.connecting()
 		err := c.live(ctx)
-		if ctx.Err() != nil {
+		pause := c.retry.least(time.Now())
+		switch {
+		case ctx.Err() != nil:
 			c.down(nil)
 			return nil
+		case errors.Is(err, errSwapped):
+			c.down(nil)
+		default:
+			c.down(c.judge(err))
+			pause = c.retry.pause(time.Now())
 		}
-		c.down(c.judge(err))
-		select {
-		case <-ctx.Done():
+		if !c.wait(ctx, pause) {
 			return nil
-		case <-time.After(c.retry.pause(time.Now())):
 		}
+	}
+}
+
+// wait pauses between two attempts. Other settings deserve one at once.
+func (c *Client) wait(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	case <-c.swaps():
+	}
+	timer.Reset(c.retry.least(time.Now()))
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
 	}
 }
 
 // live is one epoch, from connecting to the loss, whose cause it returns.
 func (c *Client) live(ctx context.Context) error {
-	e, err := c.connect(ctx)
+	cfg, filters := c.settings()
+	e, err := c.connect(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer e.close()
-	if err := e.subscribe(ctx, c.Filters); err != nil {
+	if err := c.subscribe(ctx, e, filters); err != nil {
 		return err
 	}
 	c.up(e)
 	c.Handler.Up(e.kept)
-	err = e.deliver(ctx, c.retry.Stable, c.steady)
+	err = e.deliver(ctx, c.retry.Stable, c.steady, c.swaps())
 	c.mu.Lock()
 	c.epoch = nil // before Down: from then on a publish is ErrDown
 	c.mu.Unlock()
 	c.Handler.Down(err)
 	return err
+}
+
+// subscribe asks for the filters, and lets those go that the session holds and
+// nobody wants any more.
+func (c *Client) subscribe(ctx context.Context, e *epoch, filters []string) error {
+	if !e.kept {
+		c.subscribed = nil
+	}
+	if err := e.subscribe(ctx, filters); err != nil {
+		return err
+	}
+	var stale []string
+	for f := range c.subscribed {
+		if !slices.Contains(filters, f) {
+			stale = append(stale, f)
+		}
+	}
+	if len(stale) > 0 {
+		if err := e.await(ctx, e.client.Unsubscribe(stale...)); err != nil {
+			return fmt.Errorf("unsubscribe: %w", err)
+		}
+	}
+	c.subscribed = make(map[string]bool, len(filters))
+	for _, f := range filters {
+		c.subscribed[f] = true
+	}
+	return nil
 }
 
 // fightAfter is how many connections in a row the other side must close, each

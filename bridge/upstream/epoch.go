@@ -53,12 +53,15 @@ func (e *epoch) end(err error) {
 }
 
 // connect returns after a good CONNACK.
-func (c *Client) connect(ctx context.Context) (*epoch, error) {
-	a, err := c.Config.address()
+func (c *Client) connect(ctx context.Context, cfg Config) (*epoch, error) {
+	a, err := cfg.address()
 	if err != nil {
 		return nil, err
 	}
-	tlsConfig, err := c.Config.tlsConfig(a, c.Now)
+	c.mu.Lock()
+	c.used = cfg.fingerprint() // what is changed after this is not in use
+	c.mu.Unlock()
+	tlsConfig, err := cfg.tlsConfig(a, c.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +76,7 @@ func (c *Client) connect(ctx context.Context) (*epoch, error) {
 		sends:    make(chan *send),
 		sent:     make(chan *send, maxUnacked),
 		window:   make(chan struct{}, maxUnacked),
-		pace:     newPace(c.Config.publishRate(a)),
+		pace:     newPace(cfg.publishRate(a)),
 		lost:     make(chan struct{}),
 	}
 	keepAlive := c.KeepAlive
@@ -198,7 +201,7 @@ func (e *epoch) catchUp(ctx context.Context) error {
 
 // deliver hands messages over until the connection is lost, whose cause it
 // returns, or ctx ends. Steady is called when it has lasted for a stable while.
-func (e *epoch) deliver(ctx context.Context, stable time.Duration, steady func()) error {
+func (e *epoch) deliver(ctx context.Context, stable time.Duration, steady func(), swapped <-chan struct{}) error {
 	timer := time.NewTimer(stable)
 	defer timer.Stop()
 	for {
@@ -207,6 +210,8 @@ func (e *epoch) deliver(ctx context.Context, stable time.Duration, steady func()
 			e.hand(m)
 		case <-timer.C:
 			steady()
+		case <-swapped:
+			return errSwapped
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-e.lost:
