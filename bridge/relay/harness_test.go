@@ -140,10 +140,11 @@ type here struct {
 	got []string
 }
 
-func (h *here) Send(topic string, payload []byte, qos byte, retain bool) {
+func (h *here) Send(topic string, payload []byte, qos byte, retain bool, kept func()) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.got = append(h.got, fmt.Sprintf("%s %s %d %v", topic, payload, qos, retain))
+	h.mu.Unlock()
+	kept()
 }
 
 func (h *here) received() []string {

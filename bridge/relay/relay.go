@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -29,8 +28,9 @@ type Session interface {
 
 // Broker is the local broker.
 type Broker interface {
-	// Send publishes to the subscribers and waits for none of them.
-	Send(topic string, payload []byte, qos byte, retain bool)
+	// Send publishes to the subscribers and waits for none of them. It calls
+	// kept once, from any goroutine, when a restart can't lose the message.
+	Send(topic string, payload []byte, qos byte, retain bool, kept func())
 }
 
 // Message is a message of a local client.
@@ -233,26 +233,29 @@ func (r *Relay) Down() { r.link.set(nil) }
 // Message is one that came from the cloud; it calls ack when the local broker
 // has it. One that no rule takes is of a rule that is not there any more.
 func (r *Relay) Message(topic string, payload []byte, qos byte, retain bool, ack func()) {
-	taken := false
+	type target struct {
+		rule  *rule
+		topic string
+	}
+	var targets []target
 	for _, rule := range *r.rules.Load() {
 		if rule.side != Cloud {
 			continue
 		}
-		captures := rule.from.match(topic)
-		if captures == nil {
-			continue
+		if captures := rule.from.match(topic); captures != nil {
+			if to, err := rule.to.expand(captures); err == nil { // here no topic is too long
+				targets = append(targets, target{rule, to})
+			}
 		}
-		target, err := rule.to.expand(captures)
-		if err != nil || strings.HasPrefix(target, "$") {
-			continue // a target has no limits here, and a fixed first level
-		}
-		r.Local.Send(target, payload, min(qos, rule.qos), rule.retains(retain))
-		taken = true
 	}
-	if taken {
-		r.down.received.Add(1)
-	} else {
+	if len(targets) == 0 {
 		r.down.stray.Add(1)
+		ack()
+		return
 	}
-	ack()
+	r.down.received.Add(1)
+	kept := last(len(targets), ack)
+	for _, t := range targets {
+		r.Local.Send(t.topic, payload, min(qos, t.rule.qos), t.rule.retains(retain), kept)
+	}
 }

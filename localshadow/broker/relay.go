@@ -19,8 +19,19 @@ type Relay interface {
 	Take(ctx context.Context, m Message, acked func()) bool
 }
 
-// Send publishes a message on an ordinary topic from the gateway itself. It
-// waits for no subscriber, and no relay takes it.
-func (b *Broker) Send(m Message) {
-	b.send(&message{topic: m.Topic, payload: m.Payload, qos: m.QoS, retain: m.Retain}, nil)
+// Send publishes a message on an ordinary topic from the gateway itself; no
+// relay takes it. It waits for no subscriber, and calls kept, in any goroutine,
+// when a restart can't lose it any more to those whose sessions last; never,
+// when it could. A nil kept is for nobody.
+func (b *Broker) Send(m Message, kept func()) {
+	var r *receipt
+	if kept != nil {
+		r = newReceipt(func(ok bool) {
+			if ok {
+				kept()
+			}
+		})
+	}
+	b.send(&message{topic: m.Topic, payload: m.Payload, qos: m.QoS, retain: m.Retain}, r)
+	r.release(true)
 }

@@ -95,7 +95,9 @@ func TestBroker_RelayRetainedAndWill(t *testing.T) {
 			t.Errorf("taken %q, want %q", got, want)
 		}
 	}
-	b.Send(broker.Message{Topic: "up/own", Payload: []byte("own"), QoS: 1, Retain: true})
+	kept := make(chan struct{})
+	b.Send(broker.Message{Topic: "up/own", Payload: []byte("own"), QoS: 1, Retain: true}, func() { close(kept) })
+	<-kept
 	c := mustConnect(t, b, "late")
 	c.mustSubscribe(t, "up/#")
 	got := map[string]string{}
