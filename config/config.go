@@ -3,6 +3,7 @@ package config
 import (
 	"edgeshadow/adapters/modbus"
 	"edgeshadow/bridge"
+	"edgeshadow/bridge/relay"
 	"edgeshadow/localshadow"
 	"edgeshadow/localshadow/access"
 	"edgeshadow/localshadow/broker"
@@ -19,6 +20,8 @@ type Config struct {
 	Access  access.Config      `yaml:"access"`
 	Cloud   *Cloud             `yaml:"cloud"` // nil: no uplink
 	Sync    bridge.Config      `yaml:"sync"`
+	Relay   relay.Config       `yaml:"relay"`
+	Journal relay.Classes      `yaml:"journal"` // of what is relayed to the cloud
 	Buses   modbus.Buses       `yaml:"buses"`
 	Things  Things             `yaml:"things"`
 

@@ -6,6 +6,7 @@ import (
 
 	"edgeshadow/adapters"
 	"edgeshadow/bridge"
+	"edgeshadow/bridge/relay"
 	"edgeshadow/bridge/upstream"
 	"edgeshadow/localshadow/access"
 	"edgeshadow/localshadow/broker"
@@ -35,6 +36,11 @@ func (c *Config) Validate() []FieldError {
 		add("cloud", c.Cloud.validate()...)
 	}
 	add("sync", c.Sync.Validate()...)
+	add("relay", c.Relay.Validate(c.Journal)...)
+	add("journal", c.Journal.Validate()...)
+	if c.Cloud == nil && len(c.Relay) > 0 {
+		add("", FieldError{"relay", "there is no section cloud to relay to and from"})
+	}
 	field := c.Things.Field()
 	add("", field.Validate()...)
 	add("", c.Buses.Validate(field)...)
@@ -53,6 +59,8 @@ func located(section string, err error) FieldError {
 	case *upstream.FieldError:
 		return FieldError{join(section, e.Path), e.Text}
 	case *bridge.FieldError:
+		return FieldError{join(section, e.Path), e.Text}
+	case *relay.FieldError:
 		return FieldError{join(section, e.Path), e.Text}
 	case *broker.FieldError:
 		return FieldError{join(section, e.Path), e.Text}

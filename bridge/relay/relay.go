@@ -40,18 +40,16 @@ type Message struct {
 	Retain  bool
 }
 
-// Relay moves messages by rules. Set the fields before Run.
+// Relay moves messages by rules. Set Local before Run.
 type Relay struct {
 	Local Broker
-	// Pace bounds the messages a second that are sent from a backlog; nil: the
-	// connection alone does.
-	Pace *rate.Limiter
 
 	dir    string
 	origin Origin
 	log    *slog.Logger
 	rules  atomic.Pointer[rules]
 	link   *link
+	pace   *rate.Limiter // of what is sent from a backlog
 
 	mu       sync.Mutex
 	journals map[string]*journal
@@ -65,7 +63,7 @@ func Open(cfg Config, classes Classes, dir string, origin Origin, log *slog.Logg
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	r := &Relay{dir: dir, origin: origin, log: log, link: newLink(), journals: map[string]*journal{}}
+	r := &Relay{dir: dir, origin: origin, log: log, link: newLink(), pace: rate.NewLimiter(rate.Inf, 1), journals: map[string]*journal{}}
 	all, faults := compile(cfg, classes)
 	if len(faults) > 0 {
 		return nil, fmt.Errorf("relay: %w", errors.Join(faults...))
@@ -103,6 +101,10 @@ func (r *Relay) needed(all rules, classes Classes) Classes {
 	}
 	return out
 }
+
+// SetPace bounds the messages a second that are sent from a backlog; without
+// it the connection alone does.
+func (r *Relay) SetPace(limit rate.Limit) { r.pace.SetLimit(limit) }
 
 // Run sends what the journals hold until ctx ends.
 func (r *Relay) Run(ctx context.Context) error {

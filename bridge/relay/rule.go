@@ -172,6 +172,15 @@ func (all rules) loop() []string {
 	return nil
 }
 
+// Filters are what rules ask the cloud for; none when they are faulty.
+func (c Config) Filters(classes Classes) []string {
+	all, faults := compile(c, classes)
+	if len(faults) > 0 {
+		return nil
+	}
+	return all.filters()
+}
+
 // Match is what a rule makes of a topic.
 type Match struct {
 	Rule       string `json:"rule"`

@@ -79,7 +79,7 @@ func (r *Relay) sendOn(ctx context.Context, s Session, j *journal) {
 				return
 			}
 		}
-		if backlog && r.Pace != nil && r.Pace.Wait(ctx) != nil {
+		if backlog && r.pace.Wait(ctx) != nil {
 			j.finished(m, context.Canceled)
 			<-window
 			return

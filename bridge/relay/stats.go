@@ -35,6 +35,14 @@ type ClassStats struct {
 	Damaged    int64 `json:"damaged"`    // lost on the disk
 }
 
+// Lost are the counters of what was not, or will not be, sent, by reason.
+func (s ClassStats) Lost() map[string]int64 {
+	return map[string]int64{
+		"dropped": s.Dropped, "expired": s.Expired, "superseded": s.Superseded, "refused": s.Refused,
+		"failed": s.Failed, "too_large": s.TooLarge, "damaged": s.Damaged,
+	}
+}
+
 type downStats struct{ received, stray atomic.Int64 }
 
 // Stats reads them.

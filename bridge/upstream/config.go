@@ -19,8 +19,9 @@ type Config struct {
 	PublishRate int `yaml:"publish_rate"`
 }
 
-func (c Config) publishRate(a address) int {
-	if c.PublishRate == 0 && a.tls {
+// Rate is the messages a second that may be sent; 0: any number.
+func (c Config) Rate() int {
+	if a, err := c.address(); c.PublishRate == 0 && err == nil && a.tls {
 		return DefaultPublishRate
 	}
 	return c.PublishRate

@@ -76,7 +76,7 @@ func (c *Client) connect(ctx context.Context, cfg Config) (*epoch, error) {
 		sends:    make(chan *send),
 		sent:     make(chan *send, maxUnacked),
 		window:   make(chan struct{}, maxUnacked),
-		pace:     newPace(cfg.publishRate(a)),
+		pace:     newPace(cfg.Rate()),
 		lost:     make(chan struct{}),
 	}
 	keepAlive := c.KeepAlive

@@ -17,7 +17,7 @@ type Probe struct {
 // Dial connects once, as clientID. Whoever has the same id is cut off by that.
 func Dial(ctx context.Context, cfg Config, clientID string) (*Probe, error) {
 	c := &Client{Config: cfg, ClientID: clientID, Handler: deaf{}}
-	e, err := c.connect(ctx)
+	e, err := c.connect(ctx, c.Config)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"edgeshadow/adapters"
 	"edgeshadow/adapters/modbus"
 	"edgeshadow/bridge"
+	"edgeshadow/bridge/relay"
 	"edgeshadow/bridge/upstream"
 	"edgeshadow/localshadow"
 	"edgeshadow/localshadow/broker"
@@ -62,6 +63,7 @@ type Status struct {
 	Listeners   []string               `json:"listeners"`
 	Uplink      *upstream.Status       `json:"uplink"` // null: none configured
 	Sync        *bridge.Stats          `json:"sync"`
+	Relay       *relay.Stats           `json:"relay"`
 	Unsynced    []bridge.ShadowStatus  `json:"unsynced"` // shadows that differ from the cloud, and why
 	Things      []Thing                `json:"things"`
 	Buses       []adapters.BusStats    `json:"buses"`

@@ -73,6 +73,20 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		counter("sync_pushes_total", "Updates and deletes sent.", float64(s.Sync.Pushes))
 		counter("sync_conflicts_total", "Values that both sides had changed.", float64(s.Sync.Conflicts))
 	}
+	if r := s.Relay; r != nil {
+		counter("relay_received_messages_total", "Messages from the cloud.", float64(r.Received))
+		counter("relay_stray_messages_total", "Messages from the cloud that no rule takes.", float64(r.Stray))
+		for _, c := range r.Classes {
+			gauge("relay_pending_messages", "Messages that the cloud has not acknowledged.", float64(c.Pending), "class", c.Class)
+			gauge("relay_journal_bytes", "Size of a journal.", float64(c.Bytes), "class", c.Class)
+			gauge("relay_journal_limit_bytes", "The most that a journal may have.", float64(c.Limit), "class", c.Class)
+			counter("relay_taken_messages_total", "Messages taken from local clients.", float64(c.Taken), "class", c.Class)
+			counter("relay_sent_messages_total", "Messages that the cloud acknowledged.", float64(c.Sent), "class", c.Class)
+			for why, n := range c.Lost() {
+				counter("relay_lost_messages_total", "Messages that were not, or will not be, sent.", float64(n), "class", c.Class, "why", why)
+			}
+		}
+	}
 	for _, t := range s.Things {
 		if t.Online != nil {
 			gauge("thing_online", "1 while a wired thing answers.", one(*t.Online), "thing", t.Name)

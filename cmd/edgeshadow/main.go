@@ -101,6 +101,7 @@ func command() *cobra.Command {
 		thingCommand(),
 		shadowCommand(),
 		syncCommand(),
+		relayCommand(),
 		versionCommand(),
 		manCommand(),
 		configCommand(),

@@ -35,6 +35,7 @@ func printStatus(w io.Writer, s console.Status) error {
 	fmt.Fprintf(w, "clients  %d connected, %d messages in, %d out, %d dropped, %d refused\n",
 		s.Clients.Clients, s.Clients.Received, s.Clients.Sent, s.Clients.Dropped, s.Clients.Refused)
 	printUplink(w, s)
+	printRelay(w, s.Relay)
 	printStore(w, s)
 	fmt.Fprintf(w, "memory   %s", bytesText(int64(s.MemoryBytes)))
 	if s.MemoryLimit > 0 {

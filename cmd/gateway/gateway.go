@@ -19,6 +19,7 @@ import (
 
 	"edgeshadow/adapters"
 	"edgeshadow/bridge"
+	"edgeshadow/bridge/relay"
 	"edgeshadow/bridge/upstream"
 	"edgeshadow/cmd/console"
 	"edgeshadow/config"
@@ -41,6 +42,7 @@ type Gateway struct {
 	field     *adapters.Supervisor
 	drivers   drivers            // of field; guarded by reloading
 	sync      *bridge.Reconciler // nil without an uplink
+	relay     *relay.Relay       // nil without an uplink
 	uplink    *upstream.Client   // nil without one
 	console   *console.Server
 	api       bool         // console listens on its socket
@@ -62,8 +64,8 @@ type Gateway struct {
 //  3. the broker, the field, the bridge and the uplink, together
 //  4. the console and the watchdog, which only look
 //
-// They stop together, on ctx; the store closes when all have ended: last wills
-// and last readings are still written.
+// They stop together, on ctx; the relay's journals and the store close when all
+// have ended: last wills and last readings are still written.
 func (g *Gateway) Run(ctx context.Context) error {
 	if err := g.boot(ctx); err != nil {
 		return errors.Join(err, g.close())
@@ -75,6 +77,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	run(g.field.Run)
 	if g.uplink != nil {
 		run(g.sync.Run)
+		run(g.relay.Run)
 		run(g.uplink.Run)
 		run(g.measure)
 	}
@@ -137,7 +140,11 @@ func (g *Gateway) obey(ctx context.Context) error {
 }
 
 func (g *Gateway) close() error {
-	return errors.Join(g.console.Close(), g.store.Close())
+	var err error
+	if g.relay != nil {
+		err = g.relay.Close()
+	}
+	return errors.Join(err, g.console.Close(), g.store.Close())
 }
 
 // Addrs are the addresses that the broker is bound to.

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"edgeshadow/bridge"
 	"edgeshadow/bridge/upstream"
 	"edgeshadow/cmd/console"
 	"edgeshadow/config"
@@ -80,20 +79,14 @@ func Open(cfg *config.Config, o Options) (_ *Gateway, err error) {
 	g.service.Observe(actuator{g.field, &g.cfg})
 
 	if cfg.Cloud != nil {
-		if g.sync, err = bridge.Open(cfg.Reconciler(), g.store, g.service, log); err != nil {
+		if err = g.openCloud(cfg); err != nil {
 			return nil, err
 		}
-		g.uplink = &upstream.Client{
-			Config: cfg.Cloud.Config, ClientID: cfg.Gateway.Thing, Filters: bridge.Filters(), Handler: g.sync, Log: log,
-			Backoff: o.Backoff,
-		}
-		g.sync.Meter(meter{g.uplink})
-		g.sync.Connect(timedCloud{g.uplink, g.timings.RoundTrip})
-		g.sync.Know(cfg.Gateway.Thing)
-		for name := range cfg.Things {
-			g.sync.Know(name)
-		}
-		g.service.Observe(g.sync)
+		defer func() {
+			if err != nil {
+				err = errors.Join(err, g.relay.Close())
+			}
+		}()
 	}
 	g.console = console.New(g, log)
 	defer func() {

@@ -112,8 +112,9 @@ func (g *Gateway) parts() []part {
 		{sections: []string{"gateway"}, prepare: g.prepareSelf},
 		{sections: []string{"broker"}, files: true, prepare: g.prepareBroker},
 		{sections: []string{"buses", "things"}, prepare: g.prepareField},
-		{sections: []string{"sync"}, prepare: g.prepareSync},
+		{sections: []string{"sync", "cloud"}, prepare: g.prepareSync},
 		{sections: []string{"access"}, files: true, prepare: g.prepareAccess},
+		{sections: []string{"cloud", "relay", "journal"}, files: true, prepare: g.prepareCloud},
 	}
 }
 

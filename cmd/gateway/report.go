@@ -35,8 +35,8 @@ func (g *Gateway) Status() (console.Status, error) {
 	}
 	s.Things = things
 	if g.uplink != nil {
-		up, stats := g.uplink.Status(), g.sync.Stats()
-		s.Uplink, s.Sync = &up, &stats
+		up, stats, relayed := g.uplink.Status(), g.sync.Stats(), g.relay.Stats()
+		s.Uplink, s.Sync, s.Relay = &up, &stats, &relayed
 		traffic := g.traffic.read(time.Now(), up.BytesOut, up.BytesIn)
 		s.Traffic = &traffic
 		if s.Unsynced, err = g.sync.Unsynced(); err != nil {
