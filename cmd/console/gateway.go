@@ -20,6 +20,9 @@ type Gateway interface {
 	Status() (Status, error)
 	Things() ([]Thing, error)
 	Shadows() Shadows
+	Access() Access
+	// Endpoint is where a device connects by TLS, host:port; empty: nowhere.
+	Endpoint(protocol string) string
 	// SyncStatus and Decisions are empty without an uplink.
 	SyncStatus() ([]bridge.ShadowStatus, error)
 	Decisions(id *shadow.ID) ([]bridge.Decision, error)
@@ -91,7 +94,7 @@ type Traffic struct {
 // Thing is a device as the gateway knows it.
 type Thing struct {
 	Name    string                      `json:"name"`
-	Origin  string                      `json:"origin"` // configured, or shadow: it only has shadows
+	Origin  string                      `json:"origin"` // configured, enrolled, or shadow: it only has shadows
 	Type    string                      `json:"type,omitempty"`
 	Bus     string                      `json:"bus,omitempty"`
 	Online  *bool                       `json:"online,omitempty"` // of wired things

@@ -99,6 +99,7 @@ func command() *cobra.Command {
 		demoCommand(),
 		statusCommand(),
 		thingCommand(),
+		accessCommand(),
 		shadowCommand(),
 		syncCommand(),
 		relayCommand(),

@@ -1,6 +1,9 @@
 package gateway
 
 import (
+	"cmp"
+	"net"
+
 	"edgeshadow/localshadow/access"
 	"edgeshadow/localshadow/broker"
 )
@@ -34,6 +37,27 @@ func (g *Gateway) enrolled(thing string) {
 	if g.sync != nil {
 		g.sync.Know(thing)
 	}
+}
+
+// Endpoint is where a device connects by TLS: MQTT with a certificate, HTTP
+// without one too. Its host is one that the server certificate is for.
+func (g *Gateway) Endpoint(protocol string) string {
+	listeners, addrs := g.cfg.Load().Broker.Listeners, g.Addrs()
+	for i, l := range listeners {
+		if l.TLS == nil || cmp.Or(l.Protocol, broker.MQTT) != protocol || i >= len(addrs) ||
+			protocol == broker.MQTT && !l.Admits(broker.Certificate) {
+			continue
+		}
+		host, _, _ := net.SplitHostPort(l.Address)
+		_, port, err := net.SplitHostPort(addrs[i].String())
+		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+			host = access.Hosts()[0]
+		}
+		if err == nil {
+			return net.JoinHostPort(host, port)
+		}
+	}
+	return ""
 }
 
 // dismiss ends the connections of principals.

@@ -76,7 +76,16 @@ func (g *Gateway) Things() ([]console.Thing, error) {
 			t.Online, t.Since, t.Quality, t.Refused = &st.Online, st.Since, st.Quality, st.Refused
 		}
 	}
-	err := g.service.All(func(id shadow.ID) error {
+	enrolled, err := g.access.Enrolled()
+	if err != nil {
+		return nil, err
+	}
+	for name := range enrolled {
+		if found[name] == nil {
+			found[name] = &console.Thing{Name: name, Origin: "enrolled"}
+		}
+	}
+	err = g.service.All(func(id shadow.ID) error {
 		t := found[id.Thing]
 		if t == nil {
 			t = &console.Thing{Name: id.Thing, Origin: "shadow"}
@@ -99,6 +108,9 @@ func (g *Gateway) Things() ([]console.Thing, error) {
 	slices.SortFunc(out, func(a, b console.Thing) int { return cmp.Compare(a.Name, b.Name) })
 	return out, nil
 }
+
+// Access is who may do what.
+func (g *Gateway) Access() console.Access { return g.access }
 
 // Shadows is the shadow service.
 func (g *Gateway) Shadows() console.Shadows { return g.service }

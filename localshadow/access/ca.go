@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -16,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -135,6 +137,13 @@ func (ca *CA) Pool() *x509.CertPool {
 	return pool
 }
 
+// Fingerprint is the SHA-256 of the authority's certificate, as openssl x509
+// -fingerprint -sha256 prints it.
+func (ca *CA) Fingerprint() string {
+	sum := sha256.Sum256(ca.certificate.Raw)
+	return strings.ToUpper(strings.TrimSuffix(strings.ReplaceAll(fmt.Sprintf("% x", sum), " ", ":"), ":"))
+}
+
 // PEM is the authority's certificate.
 func (ca *CA) PEM() []byte { return encodeCertificate(ca.certificate.Raw) }
 
@@ -142,7 +151,7 @@ func (ca *CA) PEM() []byte { return encodeCertificate(ca.certificate.Raw) }
 // that it has now; it is issued anew, without dropping a client, when these
 // change. It fits tls.Config.GetCertificate.
 func (ca *CA) ServerCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	hosts := hosts()
+	hosts := Hosts()
 	ca.mu.Lock()
 	defer ca.mu.Unlock()
 	if ca.server != nil && slices.Equal(ca.hosts, hosts) {

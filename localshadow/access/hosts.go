@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// hosts are the names and addresses under which devices may reach this
+// Hosts are the names and addresses under which devices may reach this
 // machine, in a stable order; the first is its best name.
-func hosts() []string {
+func Hosts() []string {
 	names := []string{}
 	if host, err := os.Hostname(); err == nil && host != "" && host != "localhost" {
 		short, _, _ := strings.Cut(host, ".")

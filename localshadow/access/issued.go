@@ -78,6 +78,14 @@ func (a *Access) sign(ctx context.Context, request []byte, thing, by string) (Bu
 
 var errNoCA = fmt.Errorf("there is no built-in CA")
 
+// Fingerprint is that of the CA; empty without one.
+func (a *Access) Fingerprint() string {
+	if a.ca == nil {
+		return ""
+	}
+	return a.ca.Fingerprint()
+}
+
 // issue records a certificate before it is handed out.
 func (a *Access) issue(ctx context.Context, thing string, certificate []byte, by string, replace bool) (Bundle, error) {
 	c, err := x509.ParseCertificate(decodePEM(certificate))

@@ -101,6 +101,10 @@ func (l Listener) auth() []string {
 	}
 }
 
+// Admits tells whether a listener lets clients in that show who they are in one
+// of the ways above.
+func (l Listener) Admits(way string) bool { return slices.Contains(l.auth(), way) }
+
 // protocol is the listener's, defaults applied.
 func (l Listener) protocol() string { return cmp.Or(l.Protocol, MQTT) }
 
