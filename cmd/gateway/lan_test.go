@@ -28,7 +28,7 @@ func TestGateway_LAN(t *testing.T) {
 			t.Errorf("%d listeners before a device is enrolled, want 1", got)
 		}
 		var err error
-		if issued, err = g.Enroll(t.Context(), "lamp"); err != nil {
+		if issued, err = g.Gateway.Enroll(t.Context(), "lamp"); err != nil {
 			t.Fatal(err)
 		}
 		mustHandshake(t, address, issued)
