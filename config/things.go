@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"edgeshadow/adapters"
+	"edgeshadow/adapters/ble"
 	"edgeshadow/adapters/serial"
 )
 
@@ -17,6 +18,7 @@ type Things map[string]Thing
 type Thing struct {
 	adapters.Thing `yaml:",inline"`
 	Serial         *serial.Config `yaml:"serial"` // nil: not on a serial line
+	BLE            *ble.Config    `yaml:"ble"`    // nil: no Bluetooth device
 }
 
 // Field are the things as the field reads them: those with a section of their
@@ -40,7 +42,27 @@ func (t Thing) field() adapters.Thing {
 			out.OfflineAfter = c.Silence()
 		}
 	}
+	if c := t.BLE; c != nil {
+		out.Via, out.Bus, out.Points, out.Learns, out.Pace = ble.DriverName, "", c.Field(t.Points), c.Learns(), t.Every
+		if out.Pace == 0 {
+			out.Pace = ble.DefaultPace
+		}
+		if out.OfflineAfter == 0 {
+			out.OfflineAfter = c.Silence()
+		}
+	}
 	return out
+}
+
+// BLE are the Bluetooth devices, by name.
+func (ts Things) BLE() map[string]ble.Thing {
+	devices := map[string]ble.Thing{}
+	for name, t := range ts {
+		if t.BLE != nil {
+			devices[name] = ble.Thing{Config: *t.BLE, Points: t.Points}
+		}
+	}
+	return devices
 }
 
 // Serial are the things on serial lines, by name.
@@ -57,15 +79,26 @@ func (ts Things) Serial() map[string]serial.Thing {
 // validateSections checks the sections that things have of their own.
 func (c *Config) validateSections() (errs []error) {
 	fault := func(path, text string) { errs = append(errs, FieldError{path, text}) }
+	macs := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(c.Things)) {
 		t, path := c.Things[name], join("things", name)
-		if t.Serial == nil {
+		if t.Serial == nil && t.BLE == nil {
 			continue
 		}
-		if t.Bus != "" {
-			fault(join(path, "bus"), "and a serial section: a device is on one of them")
-		}
 		t.refuseBusKeys(path, fault)
+		if t.BLE != nil {
+			if t.Serial != nil {
+				fault(join(path, "ble"), "and a serial section: a device is on one of them")
+				continue
+			}
+			t.BLE.Validate(t.Points, below(join(path, "ble"), fault), below(path, fault))
+			mac := strings.ToUpper(t.BLE.MAC)
+			if other := macs[mac]; other != "" && mac != "" {
+				fault(join(path, "ble.mac"), fmt.Sprintf("is that of %s; a device is one thing", other))
+			}
+			macs[mac] = name
+			continue
+		}
 		t.Serial.Validate(t.Points, below(join(path, "serial"), fault), below(path, fault))
 		for _, bus := range slices.Sorted(maps.Keys(c.Buses)) {
 			if c.Buses[bus].Port != "" && c.Buses[bus].Port == t.Serial.Port {
@@ -86,6 +119,9 @@ func below(path string, fault func(path, text string)) func(key, text string) {
 
 // refuseBusKeys refuses what only a thing on a bus can mean.
 func (t Thing) refuseBusKeys(path string, fault func(path, text string)) {
+	if t.Bus != "" {
+		fault(join(path, "bus"), "stands beside a section of its own: a device is on one of them")
+	}
 	for _, k := range []struct {
 		key  string
 		used bool

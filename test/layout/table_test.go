@@ -39,6 +39,7 @@ var table = map[string][]string{
 	"adapters/serial": {"adapters", "adapters/binary", "adapters/port"},
 
 	"adapters/ble/advert": {"adapters"},
+	"adapters/ble":        {"adapters", "adapters/binary", "adapters/ble/advert"},
 
 	// A stand-in is a second opinion: it knows the wire, and of our packages
 	// at most those whose opposite it plays.
@@ -46,6 +47,7 @@ var table = map[string][]string{
 	"test/linktest":   {},
 	"test/modbustest": {"test/ptytest"},
 	"test/ptytest":    {},
+	"test/bletest":    {},
 	"test/serialtest": {"test/ptytest"},
 	"test/shadowtest": {"localshadow", "localshadow/shadow"},
 	"test/bench":      {},
@@ -61,6 +63,7 @@ var libraries = map[string][]string{
 	"github.com/dgraph-io/ristretto":      {"localshadow"}, // the caches of badger
 	"github.com/goburrow/modbus":          {"adapters/modbus"},
 	"github.com/goburrow/serial":          {"adapters/modbus"},
+	"github.com/godbus/dbus":              {"adapters/ble", "test/bletest"},
 	"github.com/tarm/serial":              {"adapters/port"},
 	"github.com/goccy/go-yaml":            {"config"},
 	"github.com/spf13/cobra":              {"cmd/edgeshadow"},

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -43,6 +44,13 @@ func ParseUUID(text string) (string, error) {
 		return "", fmt.Errorf("%q is no UUID; write 181a, or all of its 32 digits with the four dashes", text)
 	}
 	return text, nil
+}
+
+// Short is a UUID's form of 16 bits, when it has one.
+func Short(uuid string) (short uint16, ok bool) {
+	rest, ok := strings.CutSuffix(uuid, "-0000-1000-8000-00805f9b34fb")
+	n, err := strconv.ParseUint(rest, 16, 16)
+	return uint16(n), ok && err == nil
 }
 
 // Data is what a device broadcast.

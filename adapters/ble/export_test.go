@@ -1,0 +1,4 @@
+package ble
+
+// MaxSeen is how many devices are remembered.
+const MaxSeen = maxSeen
