@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -17,9 +18,25 @@ var references = map[string]bool{
 	"broker.listeners[].tls.client_ca":   true,
 	"access.policies.*":                  true,
 	"access.principals[].password":       true,
+	"things.*.ble.bindkey":               true,
 	"cloud.certificate":                  true,
 	"cloud.key":                          true,
 	"cloud.ca":                           true,
+}
+
+// byEnvironment are the references that may name a variable of the environment.
+// The package reads it: env:NAME.
+var byEnvironment = map[string]bool{"things.*.ble.bindkey": true}
+
+// keyDigits is a key that was written where a reference to it belongs.
+var keyDigits = regexp.MustCompile(`^[0-9A-Fa-f]{24,}$`)
+
+// reference is what a package gets for the reference at a shape.
+func reference(shape, ref, holder string) (value, hint string, err error) {
+	if name, is := strings.CutPrefix(ref, "env:"); is && byEnvironment[shape] && name != "" {
+		return ref, "", nil
+	}
+	return resolve(ref, holder)
 }
 
 // resolve is the absolute path of what a reference names: file:PATH, relative
@@ -47,7 +64,7 @@ func resolve(ref, holder string) (path, hint string, err error) {
 		return filepath.Join(dir, name), "", nil
 	case ok && scheme == "env":
 		return "", "file:PATH and cred:NAME are", errors.New("env: is not available here in this version")
-	case strings.HasPrefix(ref, "-----BEGIN"):
+	case strings.HasPrefix(ref, "-----BEGIN"), keyDigits.MatchString(ref):
 		return "", "put it into a file: file:PATH", errors.New("want a reference, have the thing itself")
 	}
 	return "", "did you mean file:" + ref + "?", fmt.Errorf("want a reference, have %q", ref)

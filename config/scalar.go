@@ -24,7 +24,7 @@ func (d *decoder) scalar(n *node, at place, w where, v reflect.Value) {
 		}
 		value := n.text
 		if err == nil && references[w.shape] {
-			value, hint, err = resolve(n.text, n.file)
+			value, hint, err = reference(w.shape, n.text, n.file)
 		}
 		if err == nil {
 			v.SetString(value)

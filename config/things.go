@@ -120,7 +120,7 @@ func below(path string, fault func(path, text string)) func(key, text string) {
 // refuseBusKeys refuses what only a thing on a bus can mean.
 func (t Thing) refuseBusKeys(path string, fault func(path, text string)) {
 	if t.Bus != "" {
-		fault(join(path, "bus"), "stands beside a section of its own: a device is on one of them")
+		fault(join(path, "bus"), "and a section of its own: a device is on one of them")
 	}
 	for _, k := range []struct {
 		key  string

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"edgeshadow/adapters"
+	"edgeshadow/adapters/ble"
 	"edgeshadow/adapters/modbus"
 	"edgeshadow/adapters/serial"
 	"edgeshadow/cmd/console"
@@ -17,6 +18,8 @@ type drivers struct {
 	buses map[string]*modbus.Bus    // by name
 	ports map[string]*serial.Driver // by port
 	lines map[string]map[string]serial.Thing
+	radio *ble.Driver // nil: no thing is a Bluetooth device
+	near  map[string]ble.Thing
 }
 
 // all are the drivers by the names that things have for them.
@@ -27,6 +30,9 @@ func (d drivers) all() map[string]adapters.Driver {
 	}
 	for port, driver := range d.ports {
 		out[serial.Config{Port: port}.Driver()] = driver
+	}
+	if d.radio != nil {
+		out[ble.DriverName] = d.radio
 	}
 	return out
 }
@@ -40,7 +46,9 @@ func (d drivers) prepare(cfg *config.Config, timings *console.Timings, log *slog
 			bus.Took = timings.Poll.Observe
 		}
 	}
-	next = drivers{buses: buses, ports: map[string]*serial.Driver{}, lines: serial.ByPort(cfg.Things.Serial())}
+	next = drivers{
+		buses: buses, ports: map[string]*serial.Driver{}, lines: serial.ByPort(cfg.Things.Serial()), radio: d.radio, near: cfg.Things.BLE(),
+	}
 	commits, discards := []func(){poll}, []func(){}
 	discard = func() {
 		for _, f := range slices.Backward(discards) {
@@ -61,6 +69,22 @@ func (d drivers) prepare(cfg *config.Config, timings *console.Timings, log *slog
 			commits, discards = append(commits, change), append(discards, keep)
 		}
 		next.ports[port] = driver
+	}
+	switch {
+	case len(next.near) == 0:
+		next.radio = nil
+	case d.radio == nil:
+		if next.radio, err = ble.New(next.near, log); err != nil {
+			discard()
+			return next, nil, nil, err
+		}
+	default: // its bindkeys may have changed where they are
+		change, keep, err := d.radio.Prepare(next.near)
+		if err != nil {
+			discard()
+			return next, nil, nil, err
+		}
+		commits, discards = append(commits, change), append(discards, keep)
 	}
 	return next, func() {
 		for _, f := range commits {
