@@ -1,8 +1,6 @@
 package main
 
 import (
-	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -38,18 +36,4 @@ func runCommand() *cobra.Command {
 		return g.Run(c.Context())
 	}
 	return c
-}
-
-// logger writes text lines; under journald without the time, which it adds.
-func logger(w io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{}
-	if os.Getenv("JOURNAL_STREAM") != "" {
-		options.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
-			if len(groups) == 0 && a.Key == slog.TimeKey {
-				return slog.Attr{}
-			}
-			return a
-		}
-	}
-	return slog.New(slog.NewTextHandler(w, options))
 }
