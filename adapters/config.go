@@ -37,6 +37,7 @@ type Things map[string]Thing
 
 // Thing is a device: its place on a bus and its points.
 type Thing struct {
+	Template   string            `yaml:"template"`   // that filled in what the thing does not say
 	Type       string            `yaml:"type"`       // the device's kind, for people
 	Attributes map[string]string `yaml:"attributes"` // for people
 	Bus        string            `yaml:"bus"`        // a key of buses; empty: the thing is not wired
@@ -200,7 +201,7 @@ func (t Thing) validate(f *faults, path string) {
 	if t.Driver() == "" && len(names) > 0 {
 		f.add(path, "has points and no bus; name one of the buses: bus: NAME")
 	}
-	if t.Bus != "" && len(names) == 0 {
+	if t.Bus != "" && len(names) == 0 && t.Template == "" {
 		f.add(path, "is on bus %s and has no points; list them under points", t.Bus)
 	}
 	for _, name := range names {

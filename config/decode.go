@@ -113,8 +113,6 @@ func (d *decoder) fields(n *node, w where, v reflect.Value) {
 		switch {
 		case known:
 			d.value(e.value, e.place(), at, field)
-		case unavailable[at.shape]:
-			d.add(e.at, at.path, notAvailable, "")
 		default:
 			// The key that was meant is not missing as well.
 			if meant := nearest(e.key, maps.Keys(fields)); meant != "" && n.get(meant) == nil {

@@ -39,6 +39,7 @@ func read(path string, optional bool) (*Config, *node, error) {
 	r := newReport(path)
 	files, whole := readAll(path, data, r)
 	root := unite(place{path, 1, 1}, files, r)
+	fillIn(path, root, r)
 	cfg := Default()
 	d := decoder{report: r}
 	d.value(root, root.place, where{}, reflect.ValueOf(cfg).Elem())

@@ -19,7 +19,8 @@ var table = map[string][]string{
 	"cmd/gateway":    {"cmd/console", "config", "localshadow/...", "adapters/...", "bridge/..."},
 	"cmd/console":    {"localshadow/...", "adapters", "adapters/modbus", "bridge/..."}, // the numbers that it renders
 
-	"config": {"localshadow/...", "adapters/...", "bridge/..."},
+	"config":              {"localshadow/...", "adapters/...", "bridge/...", "packaging/templates"},
+	"packaging/templates": {},
 
 	"bridge":          {"localshadow", "localshadow/shadow"},
 	"bridge/relay":    {},
