@@ -7,23 +7,25 @@ import (
 	"edgeshadow/localshadow"
 	"edgeshadow/localshadow/access"
 	"edgeshadow/localshadow/broker"
+	"edgeshadow/localshadow/registry"
 )
 
 // Config is a whole configuration. Each section is the Config of the package
 // that it is for.
 type Config struct {
 	// Version is that of the format; there is one, 1.
-	Version int                `yaml:"config_version"`
-	Gateway Gateway            `yaml:"gateway"`
-	Store   localshadow.Config `yaml:"store"`
-	Broker  broker.Config      `yaml:"broker"`
-	Access  access.Config      `yaml:"access"`
-	Cloud   *Cloud             `yaml:"cloud"` // nil: no uplink
-	Sync    bridge.Config      `yaml:"sync"`
-	Relay   relay.Config       `yaml:"relay"`
-	Journal relay.Classes      `yaml:"journal"` // of what is relayed to the cloud
-	Buses   modbus.Buses       `yaml:"buses"`
-	Things  Things             `yaml:"things"`
+	Version  int                `yaml:"config_version"`
+	Gateway  Gateway            `yaml:"gateway"`
+	Store    localshadow.Config `yaml:"store"`
+	Broker   broker.Config      `yaml:"broker"`
+	Access   access.Config      `yaml:"access"`
+	Registry registry.Config    `yaml:"registry"`
+	Cloud    *Cloud             `yaml:"cloud"` // nil: no uplink
+	Sync     bridge.Config      `yaml:"sync"`
+	Relay    relay.Config       `yaml:"relay"`
+	Journal  relay.Classes      `yaml:"journal"` // of what is relayed to the cloud
+	Buses    modbus.Buses       `yaml:"buses"`
+	Things   Things             `yaml:"things"`
 
 	listeners bool // the files say which there are
 }

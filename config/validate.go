@@ -10,6 +10,7 @@ import (
 	"edgeshadow/bridge/upstream"
 	"edgeshadow/localshadow/access"
 	"edgeshadow/localshadow/broker"
+	"edgeshadow/localshadow/registry"
 )
 
 // FieldError is what is wrong with one value, whatever file it came from.
@@ -32,6 +33,7 @@ func (c *Config) Validate() []FieldError {
 	add("store", split(c.Store.Validate())...)
 	add("broker", c.Broker.Validate()...)
 	add("access", c.Access.Validate()...)
+	add("registry", c.Registry.Validate()...)
 	if c.Cloud != nil {
 		add("cloud", c.Cloud.validate()...)
 	}
@@ -65,6 +67,8 @@ func located(section string, err error) FieldError {
 	case *broker.FieldError:
 		return FieldError{join(section, e.Path), e.Text}
 	case *access.FieldError:
+		return FieldError{join(section, e.Path), e.Text}
+	case *registry.FieldError:
 		return FieldError{join(section, e.Path), e.Text}
 	}
 	key, text, _ := strings.Cut(err.Error(), ": ")

@@ -12,6 +12,7 @@ import (
 	"edgeshadow/bridge/upstream"
 	"edgeshadow/localshadow"
 	"edgeshadow/localshadow/broker"
+	"edgeshadow/localshadow/registry"
 	"edgeshadow/localshadow/shadow"
 )
 
@@ -21,6 +22,7 @@ type Gateway interface {
 	Things() ([]Thing, error)
 	Shadows() Shadows
 	Access() Access
+	Registry() *registry.Registry
 	// Endpoint is where a device connects by TLS, host:port; empty: nowhere.
 	Endpoint(protocol string) string
 	// SyncStatus and Decisions are empty without an uplink.
@@ -94,7 +96,7 @@ type Traffic struct {
 // Thing is a device as the gateway knows it.
 type Thing struct {
 	Name    string                      `json:"name"`
-	Origin  string                      `json:"origin"` // configured, enrolled, or shadow: it only has shadows
+	Origin  string                      `json:"origin"` // configured, created, enrolled, or shadow: it only has shadows
 	Type    string                      `json:"type,omitempty"`
 	Bus     string                      `json:"bus,omitempty"`
 	Online  *bool                       `json:"online,omitempty"` // of wired things

@@ -88,6 +88,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /v1/backup", s.backup)
 	mux.HandleFunc("POST /v1/buses/{bus}/exchange", s.exchange)
 	s.accessRoutes(mux)
+	s.registryRoutes(mux)
 	s.health(mux)
 	return mux
 }

@@ -13,12 +13,12 @@ import (
 
 func thingCommand() *cobra.Command {
 	c := &cobra.Command{Use: "thing", Short: "Things that the gateway knows", Args: cobra.NoArgs, RunE: group}
-	c.AddCommand(thingListCommand())
+	c.AddCommand(thingListCommand(), thingShowCommand(), thingCreateCommand(), thingDeleteCommand())
 	return c
 }
 
 func thingListCommand() *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "List things: configured ones, and those that only have shadows", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "list", Short: "List things: configured, created, enrolled, and those that only have shadows", Args: cobra.NoArgs}
 	asJSON := jsonFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		things, err := client().Things(c.Context())

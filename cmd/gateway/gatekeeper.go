@@ -19,17 +19,6 @@ func (g gatekeeper) Authenticate(c broker.Credentials) (broker.Principal, error)
 	return p, nil
 }
 
-// things are what policies may ask about: those of the configuration.
-type things struct{ gateway *Gateway }
-
-func (t things) Thing(name string) access.Thing {
-	c, ok := t.gateway.cfg.Load().Things[name]
-	if !ok {
-		return access.Thing{}
-	}
-	return access.Thing{Type: c.Type, Attributes: c.Attributes}
-}
-
 // enrolled makes a thing with a certificate one that is synced, and that can
 // connect.
 func (g *Gateway) enrolled(thing string) {

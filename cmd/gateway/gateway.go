@@ -26,6 +26,7 @@ import (
 	"edgeshadow/localshadow"
 	"edgeshadow/localshadow/access"
 	"edgeshadow/localshadow/broker"
+	"edgeshadow/localshadow/registry"
 )
 
 // Gateway is one running gateway. Open makes it, Run serves.
@@ -38,6 +39,7 @@ type Gateway struct {
 	store     *localshadow.Store
 	service   *localshadow.Service
 	access    *access.Access
+	registry  *registry.Registry
 	broker    *broker.Broker
 	field     *adapters.Supervisor
 	drivers   drivers            // of field; guarded by reloading
@@ -73,6 +75,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	run := func(part func(context.Context) error) { group.Go(func() error { return part(ctx) }) }
 	run(g.access.Run)
+	run(g.runRegistry)
 	run(g.broker.Run)
 	run(g.field.Run)
 	if g.uplink != nil {

@@ -64,13 +64,16 @@ func Open(cfg *config.Config, o Options) (_ *Gateway, err error) {
 	if hint := ca.ClockHint(); hint != "" {
 		log.Warn("the clock is wrong", "hint", hint)
 	}
-	if g.access, err = access.Open(cfg.Access, g.store, access.Options{CA: ca, Things: things{g}, Enrolled: g.enrolled, Log: log}); err != nil {
+	if err = g.openRegistry(cfg); err != nil {
+		return nil, err
+	}
+	if g.access, err = access.Open(cfg.Access, g.store, access.Options{CA: ca, Things: things{g.registry}, Enrolled: g.enrolled, Log: log}); err != nil {
 		return nil, err
 	}
 	g.broker = broker.New(g.brokerConfig(cfg), g.service, ca, log)
 	g.broker.Store, g.broker.Access, g.broker.Public = g.store, gatekeeper{g.access}, g.access.Public()
 	g.access.OnRevoke(g.dismiss)
-	g.broker.Handler = &rest.API{Shadows: g.service, Broker: g.broker, Log: log}
+	g.broker.Handler = &rest.API{Shadows: g.service, Broker: g.broker, Other: g.registryAPI(), Log: log}
 	g.service.Publisher = g.broker
 
 	if err = g.openField(cfg); err != nil {
@@ -87,6 +90,9 @@ func Open(cfg *config.Config, o Options) (_ *Gateway, err error) {
 				err = errors.Join(err, g.relay.Close())
 			}
 		}()
+	}
+	if err = g.knowRegistered(); err != nil {
+		return nil, err
 	}
 	g.console = console.New(g, log)
 	defer func() {

@@ -113,6 +113,7 @@ func (g *Gateway) parts() []part {
 		{sections: []string{"broker"}, files: true, prepare: g.prepareBroker},
 		{sections: []string{"buses", "things"}, prepare: g.prepareField},
 		{sections: []string{"sync", "cloud"}, prepare: g.prepareSync},
+		{sections: []string{"registry", "things"}, prepare: g.prepareRegistry},
 		{sections: []string{"access"}, files: true, prepare: g.prepareAccess},
 		{sections: []string{"cloud", "relay", "journal"}, files: true, prepare: g.prepareCloud},
 	}

@@ -80,6 +80,11 @@ func (g *Gateway) Things() ([]console.Thing, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, t := range g.registry.List() {
+		if !t.Configured {
+			found[t.Name] = &console.Thing{Name: t.Name, Origin: "created", Type: t.Type}
+		}
+	}
 	for name := range enrolled {
 		if found[name] == nil {
 			found[name] = &console.Thing{Name: name, Origin: "enrolled"}

@@ -30,6 +30,7 @@ var table = map[string][]string{
 	"localshadow/access":      {"localshadow", "localshadow/shadow"},
 	"localshadow/broker":      {"localshadow", "localshadow/access", "localshadow/shadow"},
 	"localshadow/broker/rest": {"localshadow/broker", "localshadow/shadow"},
+	"localshadow/registry":    {"localshadow", "localshadow/shadow"},
 	"localshadow/shadow":      {},
 
 	"adapters":        {},
