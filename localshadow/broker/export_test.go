@@ -2,6 +2,7 @@ package broker
 
 import (
 	"net"
+	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 )
@@ -50,3 +51,44 @@ const (
 	MaxPerAddress  = maxPerAddress
 	MaxConnections = maxConnections
 )
+
+// RoundTripMessage writes the record of a message at one time and reads it at
+// another; it returns what is left of its time then.
+func RoundTripMessage(topic string, payload []byte, expires, written, read time.Time) (left time.Duration, err error) {
+	m := &message{topic: topic, payload: payload, expires: expires}
+	again, err := readMessage(appendMessage(nil, m, written), read)
+	if err != nil {
+		return 0, err
+	}
+	return again.expires.Sub(read), nil
+}
+
+// Records are one of each kind.
+func Records() [][]byte {
+	m := &message{topic: "a", payload: []byte("x"), properties: []byte{1, 1}, origin: "c", qos: 1, seq: 7}
+	s := newSession(nil, "c")
+	s.owner = "anonymous"
+	sub := &subscription{filter: "$share/g/a/+", qos: 2, noLocal: true, id: 300}
+	d := &delivery{m: m, qos: 2, retain: true, id: 9, ids: []int{1, 200}}
+	return [][]byte{appendMessage(nil, m, time.Now()), appendSession(nil, s), appendSubscription(nil, sub), appendDelivery(nil, d)}
+}
+
+// Rewrite reads a record as each kind, and writes those that can be read.
+func Rewrite(record []byte) map[string][]byte {
+	out := map[string][]byte{}
+	now := time.Unix(0, 0)
+	if m, err := readMessage(record, now); err == nil {
+		out["message"] = appendMessage(nil, m, now)
+	}
+	if s := newSession(nil, ""); readSession(record, s) == nil {
+		out["session"] = appendSession(nil, s)
+	}
+	if sub, err := readSubscription(record); err == nil {
+		out["subscription"] = appendSubscription(nil, sub)
+	}
+	if d, n, err := readDelivery(record); err == nil {
+		d.m = &message{seq: n}
+		out["delivery"] = appendDelivery(nil, d)
+	}
+	return out
+}

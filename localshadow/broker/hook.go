@@ -53,15 +53,20 @@ func (h *hook) OnWill(cl *mqtt.Client, will mqtt.Will) (mqtt.Will, error) {
 	c := connOf(cl)
 	code := packets.ErrMalformedPacket
 	switch {
-	case cl.Properties.ProtocolVersion < 5 || c.told:
+	case c.told:
 		return will, nil
 	case errors.Is(c.broken, os.ErrDeadlineExceeded):
 		code = packets.ErrKeepAliveTimeout
 	case c.broken != nil:
 		return will, nil
+	default:
+		h.b.stats.malformed.Add(1)
+		h.b.log.Info("client disconnected for what can't be read", "client", cl.ID, "remote", cl.Net.Remote)
 	}
 	c.told = true
-	_ = cl.WritePacket(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}, ReasonCode: code.Code})
+	if cl.Properties.ProtocolVersion == 5 {
+		_ = cl.WritePacket(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}, ReasonCode: code.Code})
+	}
 	return will, nil
 }
 

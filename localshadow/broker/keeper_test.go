@@ -126,3 +126,50 @@ func TestKeeper_Restart(t *testing.T) {
 		})
 	}
 }
+
+// QoS 2 goes on where it stopped, in both directions: a restart makes no message
+// come twice or get lost.
+func TestKeeper_QoS2(t *testing.T) {
+	b := mustKeep(t, t.TempDir())
+	watch, _ := mustOpen(t, b.Broker, v3, "watch", 0)
+	watch.mustSubscribe(t, v3, 1, "q/#", 2)
+	p, _ := mustOpen(t, b.Broker, v3, "sender", 0)
+	for id := range uint16(3) {
+		p.send(t, qos2, text("q/x"), ids(id+1), fmt.Append(nil, id+1))
+		p.expect(t, pubrec)
+	}
+	p.send(t, pubrel, ids(1))
+	p.expect(t, pubcomp)
+	var sent [3]uint16
+	for i := range sent {
+		sent[i], _ = watch.expectMessage(t, qos2, "q/x")
+	}
+	watch.send(t, pubrec, ids(sent[0]))
+	watch.expect(t, pubrel)
+	watch.send(t, pubrec, ids(sent[1]))
+	watch.expect(t, pubrel)
+	watch.send(t, pubcomp, ids(sent[1]))
+	watch.expectNothing(t)
+
+	b = b.again(t)
+	watch, _ = mustOpen(t, b.Broker, v3, "watch", 0)
+	if got := watch.expect(t, pubrel); binary.BigEndian.Uint16(got) != sent[0] { // not the PUBLISH again
+		t.Errorf("PUBREL % x", got)
+	}
+	if id, payload := watch.expectMessage(t, qos2|dup, "q/x"); id != sent[2] || payload != "3" {
+		t.Errorf("message %d, %s", id, payload)
+	}
+	p, _ = mustOpen(t, b.Broker, v3, "sender", 0)
+	p.send(t, qos2|dup, text("q/x"), ids(2), []byte("2")) // it did not see the PUBREC
+	p.expect(t, pubrec)
+	p.send(t, pubrel, ids(2))
+	p.expect(t, pubcomp)
+	p.send(t, pubrel, ids(3))
+	p.expect(t, pubcomp)
+	watch.expectNothing(t)
+	p.send(t, qos2, text("q/x"), ids(2), []byte("new")) // the id is free
+	p.expect(t, pubrec)
+	if _, payload := watch.expectMessage(t, qos2, "q/x"); payload != "new" {
+		t.Errorf("message %s", payload)
+	}
+}

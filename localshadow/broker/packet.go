@@ -17,9 +17,9 @@ import (
 type wire struct {
 	id    uint16
 	qos   byte
-	known bool   // a PUBREL for a message that we have
-	codes []byte // of a SUBACK or UNSUBACK
-	fresh []bool // filters of a SUBSCRIBE that the session did not have
+	known bool         // a PUBREL for a message that we have
+	codes []byte       // of a SUBACK or UNSUBACK
+	kept  [][]*message // retained, for each filter of a SUBSCRIBE
 }
 
 // OnPacketRead sees every packet before mochi processes it. Rejecting one ends
@@ -212,8 +212,8 @@ func (h *hook) violation(cl *mqtt.Client, code packets.Code, what string) error 
 	h.b.stats.violations.Add(1)
 	connOf(cl).violated(code)
 	h.b.log.Info("client disconnected for a violation", "client", cl.ID, "remote", cl.Net.Remote, "err", what)
+	connOf(cl).told = true
 	if cl.Properties.ProtocolVersion == 5 {
-		connOf(cl).told = true
 		_ = cl.WritePacket(packets.Packet{ // it is closed next, come what may
 			FixedHeader: packets.FixedHeader{Type: packets.Disconnect},
 			ReasonCode:  code.Code,

@@ -17,12 +17,13 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	c := connOf(cl)
 	s := c.session
 	codes := make([]byte, len(pk.Filters))
-	fresh := make([]bool, len(pk.Filters))
+	kept := make([][]*message, len(pk.Filters))
 	stored := false
 	for i, f := range pk.Filters {
-		var code packets.Code
-		if code, fresh[i] = h.subscribe(cl, s, f); code.Code < packets.ErrUnspecifiedError.Code {
+		code, fresh := h.subscribe(cl, s, f)
+		if code.Code < packets.ErrUnspecifiedError.Code {
 			stored = stored || s.lasting()
+			kept[i] = h.b.keptFor(f, fresh) // before SUBACK: what is retained later is none of its business
 		}
 		codes[i] = code.Code
 	}
@@ -38,7 +39,7 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 			}
 		}
 	}
-	c.wire.codes, c.wire.fresh = codes, fresh
+	c.wire.codes, c.wire.kept = codes, kept
 	pk.Filters = make(packets.Subscriptions, len(pk.Filters))
 	return pk
 }
@@ -118,31 +119,37 @@ func (h *hook) OnPacketProcessed(cl *mqtt.Client, pk packets.Packet, err error) 
 	}
 	h.b.subscribed("subscribed", cl, c, pk.Filters)
 	for i, f := range pk.Filters {
-		_, shared := unshare(f.Filter)
-		const once, never = 1, 2 // [MQTT-3.3.1-10], [MQTT-3.3.1-11]
-		if c.wire.codes[i] > 2 || shared || f.RetainHandling == never || f.RetainHandling == once && !c.wire.fresh[i] {
-			continue
+		if c.wire.codes[i] <= 2 {
+			c.sendKept(f, c.wire.kept[i])
 		}
-		h.b.sendRetained(c, f)
 	}
 }
 
-// sendRetained sends what a filter matches, at the client's pace.
-func (b *Broker) sendRetained(c *conn, f packets.Subscription) {
+// keptFor are the retained messages that a subscription asks for.
+func (b *Broker) keptFor(f packets.Subscription, fresh bool) []*message {
+	_, shared := unshare(f.Filter)
+	const once, never = 1, 2 // [MQTT-3.3.1-10], [MQTT-3.3.1-11]
+	if shared || f.RetainHandling == never || f.RetainHandling == once && !fresh {
+		return nil
+	}
+	found, expired := b.retained.matching(f.Filter)
+	for _, m := range expired {
+		b.keeper.unretain(m.topic)
+	}
+	return append(found, b.sys(f.Filter)...)
+}
+
+// sendKept sends retained messages, at the client's pace.
+func (c *conn) sendKept(f packets.Subscription, kept []*message) {
 	var ids []int
 	if f.Identifier > 0 {
 		ids = []int{f.Identifier} // [MQTT-3.3.4-3]
 	}
-	found := b.sys(f.Filter)
-	kept, expired := b.retained.matching(f.Filter)
-	for _, m := range append(found, kept...) {
+	for _, m := range kept {
 		qos := min(m.qos, f.Qos)
 		if qos == 0 {
 			c.pace()
 		}
 		c.session.deliver(m, qos, true, ids, nil)
-	}
-	for _, m := range expired {
-		b.keeper.unretain(m.topic)
 	}
 }
