@@ -160,3 +160,18 @@ func TestConfig_Test(t *testing.T) {
 		}
 	}
 }
+
+func TestConfig_Needs(t *testing.T) {
+	cfg := relay.Config{
+		"a": {From: "local:line/+/#", To: "cloud:site1/x-{1}/{#}", Retain: relay.Set},
+		"b": {From: "local:other/+/#", To: "cloud:site1/x-{1}/{#}"},
+		"c": {From: "cloud:cmd/+/#", To: "local:cmd/{#}"},
+	}
+	want := []relay.Need{
+		{"iot:Publish", "site1/*/*"}, {"iot:RetainPublish", "site1/*/*"},
+		{"iot:Subscribe", "cmd/+/#"}, {"iot:Receive", "cmd/*/*"},
+	}
+	if diff := cmp.Diff(want, cfg.Needs(nil)); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -181,6 +181,41 @@ func (c Config) Filters(classes Classes) []string {
 	return all.filters()
 }
 
+// Need is what the cloud's policy must allow: an action, and the topic or
+// filter that its resource names, with * for what rules insert.
+type Need struct{ Action, Topic string }
+
+// Needs are those of all rules; none when they are faulty.
+func (c Config) Needs(classes Classes) []Need {
+	all, faults := compile(c, classes)
+	if len(faults) > 0 {
+		return nil
+	}
+	var out []Need
+	add := func(action, topic string) {
+		if n := (Need{action, topic}); !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	for _, r := range all {
+		if r.side == Cloud {
+			add("iot:Subscribe", r.from.String())
+			add("iot:Receive", resource(r.from))
+			continue
+		}
+		add("iot:Publish", resource(r.to.filter()))
+		if r.retains(true) {
+			add("iot:RetainPublish", resource(r.to.filter()))
+		}
+	}
+	return out
+}
+
+// resource is a filter as policies write topics: wildcards are *.
+func resource(f filter) string {
+	return strings.NewReplacer("+", "*", "#", "*").Replace(f.String())
+}
+
 // Match is what a rule makes of a topic.
 type Match struct {
 	Rule       string `json:"rule"`

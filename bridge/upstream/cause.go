@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"syscall"
@@ -18,9 +19,10 @@ import (
 type stage string
 
 const (
-	dialing  stage = "connect to"
-	securing stage = "TLS with"
-	greeting stage = "MQTT with"
+	dialing   stage = "connect to"
+	securing  stage = "TLS with"
+	upgrading stage = "WebSocket with"
+	greeting  stage = "MQTT with"
 )
 
 // linkError is an attempt that failed before it was connected.
@@ -93,6 +95,7 @@ func explain(err error, now time.Time) (why, hint string) {
 	var fight *FightError
 	var refused *RefusedError
 	var early *linkError
+	var credentials *credentialsError
 	switch {
 	case errors.As(err, &fight):
 		return why, "give each gateway a gateway.thing of its own; if no other client has this id, the policy forbids something that is sent, which AWS answers by closing"
@@ -100,6 +103,8 @@ func explain(err error, now time.Time) (why, hint string) {
 		return why, "allow iot:Subscribe on topicfilter/" + strings.Join(refused.Filters, " and topicfilter/") + ", and iot:Receive on their topics, in the gateway's policy"
 	case errors.As(err, &early):
 		return early.explain(now)
+	case errors.As(err, &credentials):
+		return why, "give AWS credentials to the daemon: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_SHARED_CREDENTIALS_FILE, or a role of the container or instance"
 	case errors.Is(err, io.EOF), errors.Is(err, errSilent), errors.Is(err, errStalled):
 		return "connection lost: " + plain(err), ""
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, os.ErrPermission):
@@ -114,7 +119,12 @@ func (e *linkError) explain(now time.Time) (why, hint string) {
 	var connack *ConnackError
 	var alert tls.AlertError
 	var record tls.RecordHeaderError
+	var upgraded *UpgradeError
 	switch {
+	case errors.As(e.err, &upgraded) && upgraded.Status == http.StatusForbidden:
+		return why, "the other side refuses the signature: are the AWS credentials valid, is cloud.region right, and is the clock, which shows " + now.UTC().Format(time.DateTime) + " UTC?"
+	case e.stage == upgrading:
+		return why, "is there MQTT over WebSocket on this port? mqtts:// is without"
 	case errors.As(e.err, &dns) && dns.IsNotFound:
 		return why, "the name in cloud.endpoint does not exist, or this machine's DNS server does not know it"
 	case errors.As(e.err, &dns):

@@ -98,6 +98,14 @@ func (c *Client) Run(ctx context.Context) error {
 	}
 }
 
+// now is by the clock that certificates and signatures are made with.
+func (c *Client) now() time.Time {
+	if c.Now == nil {
+		return time.Now()
+	}
+	return c.Now()
+}
+
 // wait pauses between two attempts. Other settings deserve one at once.
 func (c *Client) wait(ctx context.Context, pause time.Duration) bool {
 	timer := time.NewTimer(pause)

@@ -10,10 +10,13 @@ import (
 
 // Config is the section "cloud" of the configuration. Files are paths.
 type Config struct {
-	Endpoint    string `yaml:"endpoint"`    // mqtts://host:8883, mqtt://host:1883; a bare host is mqtts
+	Endpoint    string `yaml:"endpoint"`    // mqtts://host:8883, wss://host:443, mqtt://host:1883; a bare host is mqtts
 	Certificate string `yaml:"certificate"` // client certificate, PEM
 	Key         string `yaml:"key"`         // its key, PEM
 	CA          string `yaml:"ca"`          // roots, PEM; default: the system's
+	// Region is that of the signature of a WebSocket; default: the one in the
+	// endpoint's name, or where AWS's own programs find one.
+	Region string `yaml:"region"`
 	// PublishRate bounds the messages a second; 0: DefaultPublishRate with TLS,
 	// for that is what AWS takes, and none without.
 	PublishRate int `yaml:"publish_rate"`
@@ -38,12 +41,16 @@ const alpnPort = "443"
 // address is the parsed endpoint.
 type address struct {
 	tls        bool
+	ws         bool // MQTT over a WebSocket
 	host, port string
 }
 
 func (a address) aws() bool {
 	return strings.HasSuffix(a.host, ".amazonaws.com") || strings.HasSuffix(a.host, ".amazonaws.com.cn")
 }
+
+// signed says that AWS credentials tell who we are.
+func (a address) signed(c Config) bool { return a.ws && c.Certificate == "" }
 
 func (a address) String() string { return net.JoinHostPort(a.host, a.port) }
 
@@ -65,10 +72,12 @@ func (c Config) address() (address, error) {
 		a.port = orElse(a.port, "1883")
 	case "mqtts":
 		a.tls, a.port = true, orElse(a.port, "8883")
-	case "wss", "ws":
-		return address{}, fmt.Errorf("%s:// is not available in this version; mqtts:// and mqtt:// are", u.Scheme)
+	case "wss":
+		a.tls, a.ws, a.port = true, true, orElse(a.port, wssPort)
+	case "ws":
+		return address{}, fmt.Errorf("ws:// has no TLS; want wss://%s", u.Host)
 	default:
-		return address{}, fmt.Errorf("scheme %q is unknown; want mqtts or mqtt", u.Scheme)
+		return address{}, fmt.Errorf("scheme %q is unknown; want mqtts, wss or mqtt", u.Scheme)
 	}
 	if n, err := strconv.ParseUint(a.port, 10, 16); err != nil || n == 0 {
 		return address{}, fmt.Errorf("%q is no port; want 1 to 65535", a.port)
@@ -100,8 +109,13 @@ func (c Config) Validate() []error {
 		fault("endpoint", "certificate, key and ca are of no use without TLS: want mqtts://"+a.host)
 	case !a.tls && a.aws():
 		fault("endpoint", "AWS IoT takes only TLS: want mqtts://"+a.host)
-	case a.aws() && c.Certificate == "" && c.Key == "":
-		fault("certificate", "missing; AWS IoT wants certificate and key")
+	case a.aws() && a.ws && (c.Certificate != "" || c.Key != ""):
+		fault("endpoint", "AWS IoT takes a WebSocket with AWS credentials, not with certificate and key: want mqtts://"+a.host+":443")
+	case a.aws() && !a.ws && c.Certificate == "" && c.Key == "":
+		fault("certificate", "missing; AWS IoT wants certificate and key, or AWS credentials with wss://"+a.host)
+	}
+	if c.Region != "" && err == nil && !a.signed(c) {
+		fault("region", "is for AWS credentials, which only wss:// without a certificate uses")
 	}
 	if c.PublishRate < 0 {
 		fault("publish_rate", fmt.Sprintf("%d is negative", c.PublishRate))

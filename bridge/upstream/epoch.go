@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -65,7 +66,16 @@ func (c *Client) connect(ctx context.Context, cfg Config) (*epoch, error) {
 	if err != nil {
 		return nil, err
 	}
-	link, err := dial(ctx, a, tlsConfig)
+	address := "wss" + strings.TrimPrefix(a.url(), "https")
+	if a.signed(cfg) {
+		signing, cancel := context.WithTimeout(ctx, connectTimeout)
+		address, err = cfg.signed(signing, a, c.now())
+		cancel()
+		if err != nil {
+			return nil, err
+		}
+	}
+	link, err := dial(ctx, a, tlsConfig, address)
 	if err != nil {
 		return nil, err
 	}

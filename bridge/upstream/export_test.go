@@ -1,8 +1,11 @@
 package upstream
 
 import (
+	"context"
 	"crypto/tls"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
 // MaxUnacked is the window.
@@ -35,3 +38,12 @@ func NewFrames(asked int) *Frames {
 }
 
 func (f *Frames) See(p []byte) error { return f.f.see(p) }
+
+// Presign is the signed address of an endpoint of AWS.
+func Presign(ctx context.Context, c Config, id, secret, token string, now time.Time) (string, error) {
+	a, err := c.address()
+	if err != nil {
+		return "", err
+	}
+	return presign(ctx, a, a.region(), aws.Credentials{AccessKeyID: id, SecretAccessKey: secret, SessionToken: token}, now)
+}

@@ -48,7 +48,8 @@ type link struct {
 
 // dial connects. The operating system's own keep-alive is off: ours asks the
 // broker and not only its kernel, and idle traffic costs money.
-func dial(ctx context.Context, a address, tlsConfig *tls.Config) (*link, error) {
+// Address is where a WebSocket is asked for; empty without one.
+func dial(ctx context.Context, a address, tlsConfig *tls.Config, address string) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	d := net.Dialer{KeepAlive: -1}
@@ -64,6 +65,12 @@ func dial(ctx context.Context, a address, tlsConfig *tls.Config) (*link, error) 
 			return nil, &linkError{securing, a, err}
 		}
 		l.Conn = secured
+	}
+	if a.ws {
+		if l.Conn, err = upgrade(ctx, l.Conn, address); err != nil {
+			_ = tcp.Close()
+			return nil, &linkError{upgrading, a, err}
+		}
 	}
 	l.in = bufio.NewReader(source{l})
 	return l, nil

@@ -97,7 +97,7 @@ func (c Config) Addresses() (endpoint, other string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	if a.aws() {
+	if a.aws() && !a.ws {
 		b := a
 		if b.port = alpnPort; a.port == alpnPort {
 			b.port = "8883"

@@ -79,12 +79,8 @@ func (c *Client) down(err error) {
 	if err == nil {
 		return
 	}
-	now := time.Now
-	if c.Now != nil {
-		now = c.Now
-	}
 	c.status.Failures++
-	c.status.Why, c.status.Hint = explain(err, now())
+	c.status.Why, c.status.Hint = explain(err, c.now())
 	var fight *FightError
 	c.outage.failed(c.status.Why, c.status.Hint, errors.As(err, &fight))
 }

@@ -15,7 +15,7 @@ func (c Config) tlsConfig(a address, now func() time.Time) (*tls.Config, error) 
 		return nil, nil
 	}
 	out := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: a.host, Time: now}
-	if a.port == alpnPort {
+	if a.port == alpnPort && !a.ws {
 		out.NextProtos = []string{"x-amzn-mqtt-ca"}
 	}
 	if c.Certificate != "" {

@@ -112,6 +112,10 @@ func TestConfig_Validate(t *testing.T) {
 		"KeyAlone":    {upstream.Config{Endpoint: "h", Key: "k"}, "certificate"},
 		"CertAlone":   {upstream.Config{Endpoint: "h", Certificate: "c"}, "key"},
 		"Rate":        {upstream.Config{Endpoint: "h", PublishRate: -1}, "publish_rate"},
+		"WebSocket":   {upstream.Config{Endpoint: "wss://x-ats.iot.eu-central-1.amazonaws.com", Region: "eu-central-1"}, ""},
+		"WSWithCert":  {upstream.Config{Endpoint: "wss://x-ats.iot.eu-central-1.amazonaws.com", Certificate: "c", Key: "k"}, "endpoint"},
+		"WSPlain":     {upstream.Config{Endpoint: "ws://h"}, "endpoint"},
+		"RegionAlone": {upstream.Config{Endpoint: "h", Region: "eu-central-1"}, "region"},
 		"CAWithNoTLS": {upstream.Config{Endpoint: "mqtt://h", CA: "ca"}, "endpoint"},
 	}
 	for name, tt := range tests {

@@ -59,12 +59,30 @@ func (d *Doctor) policyFor(things []string) *Policy {
 		receive = append(receive, shadows+"*")
 		publish = append(publish, shadows+"*")
 	}
-	return &Policy{"2012-10-17", []Statement{
+	filters = shorten(filters)
+	var retain []string
+	for _, n := range d.cfg.Relay.Needs(d.cfg.Journal) {
+		switch n.Action {
+		case "iot:Subscribe":
+			filters = append(filters, arn+"topicfilter/"+n.Topic)
+		case "iot:Receive":
+			receive = append(receive, arn+"topic/"+n.Topic)
+		case "iot:Publish":
+			publish = append(publish, arn+"topic/"+n.Topic)
+		case "iot:RetainPublish":
+			retain = append(retain, arn+"topic/"+n.Topic)
+		}
+	}
+	p := &Policy{"2012-10-17", []Statement{
 		allow("iot:Connect", arn+"client/"+d.cfg.Gateway.Thing),
-		allow("iot:Subscribe", shorten(filters)...),
+		allow("iot:Subscribe", filters...),
 		allow("iot:Receive", receive...),
 		allow("iot:Publish", publish...),
 	}}
+	if len(retain) > 0 {
+		p.Statement = append(p.Statement, allow("iot:RetainPublish", retain...))
+	}
+	return p
 }
 
 // shorten unites the filters of answers: accepted and rejected of one request.

@@ -59,7 +59,8 @@ var table = map[string][]string{
 // libraries says which packages wrap a library; nobody else imports it.
 var libraries = map[string][]string{
 	"github.com/mochi-mqtt/server":        {"localshadow/broker"},
-	"github.com/gorilla/websocket":        {"localshadow/broker"},
+	"github.com/gorilla/websocket":        {"localshadow/broker", "bridge/upstream"},
+	"github.com/aws/aws-sdk-go-v2":        {"bridge/upstream"},
 	"github.com/eclipse/paho.mqtt.golang": {"bridge/upstream"},
 	"github.com/dgraph-io/badger":         {"localshadow"},
 	"github.com/dgraph-io/ristretto":      {"localshadow"}, // the caches of badger
