@@ -16,6 +16,7 @@ const (
 	OK   Result = "ok"
 	Warn Result = "warn" // it works, but not as it should
 	Fail Result = "fail"
+	Skip Result = "skip" // it can't be tried without doing harm
 )
 
 // Check is one step.
@@ -72,6 +73,7 @@ func (d *Doctor) Examine(ctx context.Context) Report {
 	}
 	d.disk()
 	d.ports()
+	d.bluetooth(ctx)
 	if d.cfg.Cloud != nil {
 		d.report.Policy = d.policy()
 		d.cloud(ctx)

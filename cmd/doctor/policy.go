@@ -51,8 +51,15 @@ func (d *Doctor) policyFor(things []string) *Policy {
 		return Statement{"Allow", []string{action}, resources}
 	}
 	var filters, receive, publish []string
-	for _, f := range bridge.Filters() {
+	for _, f := range shorten(bridge.Filters()) {
 		filters = append(filters, arn+"topicfilter/"+f)
+	}
+	for _, f := range d.cfg.Relay.Filters(d.cfg.Journal) {
+		filters = append(filters, arn+"topicfilter/"+f)
+		receive = append(receive, arn+"topic/"+wildcards.Replace(f))
+	}
+	for _, topic := range d.relayed() {
+		publish = append(publish, arn+"topic/"+topic)
 	}
 	for _, t := range things {
 		shadows := arn + "topic/$aws/things/" + t + "/shadow/"
@@ -84,6 +91,9 @@ func (d *Doctor) policyFor(things []string) *Policy {
 	}
 	return p
 }
+
+// wildcards of MQTT as a policy writes them.
+var wildcards = strings.NewReplacer("+", "*", "#", "*")
 
 // shorten unites the filters of answers: accepted and rejected of one request.
 func shorten(filters []string) []string {
