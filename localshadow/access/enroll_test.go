@@ -174,7 +174,7 @@ func TestEnroll_HTTP(t *testing.T) {
 	}
 	// Guessing slows down, and the client is told for how long.
 	for range 6 {
-		resp, text = post(`{"token":"GUESS","csr":""}`)
+		_, _ = post(`{"token":"GUESS","csr":""}`)
 	}
 	if resp, text = post(`{"token":"GUESS","csr":""}`); resp.StatusCode != 429 || resp.Header.Get("Retry-After") == "" {
 		t.Errorf("%d %s", resp.StatusCode, text)
