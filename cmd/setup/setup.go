@@ -24,6 +24,10 @@ type Answers struct {
 	Endpoint    string            // of the cloud
 	Certificate string            // a PEM file, to be put beside its key
 	Buses       map[string]string // by name: PORT,LINE or HOST[:PORT]
+	// Units are what answers on a bus, by its name, for whoever describes them.
+	Units map[string][]string
+	// Sensors are Bluetooth devices that become things: by name, the MAC.
+	Sensors map[string]string
 }
 
 // Outcome is what setup did.
@@ -79,11 +83,20 @@ func (s *Setup) apply(a Answers) error {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.Buses)) {
-		text, err := busText(name, a.Buses[name])
+		text, err := busText(name, a.Buses[name], a.Units[name])
 		if err != nil {
 			return err
 		}
 		if err := s.write(s.file("bus-"+name), text); err != nil {
+			return err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Sensors)) {
+		if !fileName.MatchString(name) {
+			return fmt.Errorf("sensor %q: a name has 1 to 64 letters, digits, _ and -", name)
+		}
+		text := fmt.Sprintf("%sthings:\n  %s:\n    ble: {mac: %q}\n", header, name, a.Sensors[name])
+		if err := s.write(s.file("ble-"+name), text); err != nil {
 			return err
 		}
 	}
@@ -109,18 +122,28 @@ func (s *Setup) section(name string, known map[string]config.Setting, text strin
 	return s.write(file, header+text)
 }
 
-// busName is also part of a file's name.
-var busName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
+// fileName is a name that also stands in a file's.
+var fileName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
 
-// busText is a bus as a file: PORT,LINE is serial, all else a host.
-func busText(name, where string) (string, error) {
-	if !busName.MatchString(name) {
+// busText is a bus as a file: PORT,LINE is serial, all else a host. Units that
+// answered are noted: what their registers mean nobody can ask them.
+func busText(name, where string, units []string) (string, error) {
+	if !fileName.MatchString(name) {
 		return "", fmt.Errorf("bus %q: a name has 1 to 64 letters, digits, _ and -", name)
 	}
+	text := header + "buses:\n  " + name + ": "
 	if port, line, ok := strings.Cut(where, ","); ok {
-		return fmt.Sprintf("%sbuses:\n  %s: {type: modbus-rtu, port: %q, line: %q}\n", header, name, port, line), nil
+		text += fmt.Sprintf("{type: modbus-rtu, port: %q, line: %q}\n", port, line)
+	} else {
+		text += fmt.Sprintf("{type: modbus-tcp, host: %q}\n", where)
 	}
-	return fmt.Sprintf("%sbuses:\n  %s: {type: modbus-tcp, host: %q}\n", header, name, where), nil
+	for _, unit := range units {
+		text += "# answers: " + unit + "\n"
+	}
+	if len(units) > 0 {
+		text += "# Describe each as a thing in a file of your own: bus: " + name + ", unit: N, and points or a template.\n"
+	}
+	return text, nil
 }
 
 // Known is the configuration as it is, by path.
