@@ -101,7 +101,7 @@ and bring the certificate here:
   edgeshadow setup --yes --certificate gateway.pem.crt
 `, out.Request, out.Config.Gateway.Thing)
 	}
-	fmt.Fprintln(w, "\nThen: edgeshadow doctor; edgeshadow reload, or systemctl restart edgeshadow")
+	fmt.Fprintln(w, "\nThen: edgeshadow doctor; edgeshadow reload (for a first cloud: systemctl restart edgeshadow)")
 }
 
 // findUnits are the units that answer on a bus that is not the daemon's yet.
