@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -149,6 +151,13 @@ func (r *Reconciler) Know(things ...string) {
 		r.learn(t)
 	}
 	r.poke()
+}
+
+// Things are those that are known, in order.
+func (r *Reconciler) Things() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Sorted(maps.Keys(r.book.known))
 }
 
 // learn takes a thing in.

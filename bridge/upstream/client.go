@@ -51,6 +51,8 @@ type Client struct {
 	// Now is the clock that certificates are checked with; nil: time.Now.
 	Now func() time.Time
 
+	refused func(filters []string) bool // finds others in their place; nil: nobody does
+
 	traffic traffic
 	wg      sync.WaitGroup // goroutines of all epochs
 
@@ -59,6 +61,7 @@ type Client struct {
 	retry      retry
 	kicks      int             // connections in a row that the other side closed soon
 	subscribed map[string]bool // filters, in the session
+	deaf       bool            // the session was without filters that are asked for now
 
 	swapped chan struct{} // capacity 1: there are other settings, see Prepare
 	once    sync.Once     // makes swapped
@@ -153,7 +156,13 @@ func (c *Client) subscribe(ctx context.Context, e *epoch, filters []string) erro
 	if !e.kept {
 		c.subscribed = nil
 	}
-	if err := e.subscribe(ctx, filters); err != nil {
+	err := e.subscribe(ctx, filters)
+	var no *RefusedError
+	if errors.As(err, &no) && c.refused != nil && c.refused(no.Filters) {
+		c.deaf = true
+		return errSwapped
+	}
+	if err != nil {
 		return err
 	}
 	var stale []string
@@ -166,6 +175,9 @@ func (c *Client) subscribe(ctx context.Context, e *epoch, filters []string) erro
 		if err := e.await(ctx, e.client.Unsubscribe(stale...)); err != nil {
 			return fmt.Errorf("unsubscribe: %w", err)
 		}
+	}
+	if c.deaf { // what the session missed it can't replay
+		c.deaf, e.kept = false, false
 	}
 	c.subscribed = make(map[string]bool, len(filters))
 	for _, f := range filters {

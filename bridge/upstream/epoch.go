@@ -59,9 +59,6 @@ func (c *Client) connect(ctx context.Context, cfg Config) (*epoch, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	c.used = cfg.fingerprint() // what is changed after this is not in use
-	c.mu.Unlock()
 	tlsConfig, err := cfg.tlsConfig(a, c.Now)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,8 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
+	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -46,4 +48,21 @@ func Presign(ctx context.Context, c Config, id, secret, token string, now time.T
 		return "", err
 	}
 	return presign(ctx, a, a.region(), aws.Credentials{AccessKeyID: id, SecretAccessKey: secret, SessionToken: token}, now)
+}
+
+// Refresh is what happens every refreshEvery.
+func (p *Pool) Refresh() { p.refresh() }
+
+// PaceFor is how long messages take at a rate, by the clock of a bubble.
+func PaceFor(t *testing.T, rate, messages, size int) (took time.Duration) {
+	synctest.Test(t, func(t *testing.T) {
+		began, p := time.Now(), newPace(rate)
+		for range messages {
+			if err := p.wait(t.Context(), nil, size); err != nil {
+				t.Fatal(err)
+			}
+		}
+		took = time.Since(began)
+	})
+	return took
 }

@@ -31,35 +31,34 @@ func (c Config) fingerprint() fingerprint {
 // the session, and with it every message, stays. When nothing changed, neither
 // the section nor its files, the connection stays too.
 func (c *Client) Prepare(cfg Config, filters []string) (commit, discard func(), err error) {
-	if err := errors.Join(cfg.Validate()...); err != nil {
+	if err := cfg.usable(c.Now); err != nil {
 		return nil, nil, err
 	}
-	a, err := cfg.address()
-	if err != nil {
-		return nil, nil, err
-	}
-	if _, err := cfg.tlsConfig(a, c.Now); err != nil {
-		return nil, nil, err
-	}
-	print := cfg.fingerprint()
-	return func() {
-		c.mu.Lock()
-		same := print == c.used && slices.Equal(filters, c.Filters)
-		c.Config, c.Filters = cfg, filters
-		c.mu.Unlock()
-		if same {
-			return
-		}
-		select {
-		case c.swaps() <- struct{}{}:
-		default:
-		}
-	}, func() {}, nil
+	return func() { c.set(cfg, filters) }, func() {}, nil
 }
 
+// set puts settings in force.
+func (c *Client) set(cfg Config, filters []string) {
+	print := cfg.fingerprint()
+	c.mu.Lock()
+	same := print == c.used && slices.Equal(filters, c.Filters)
+	fresh := c.used == (fingerprint{}) // nothing was begun yet
+	c.Config, c.Filters = cfg, filters
+	c.mu.Unlock()
+	if same || fresh {
+		return
+	}
+	select {
+	case c.swaps() <- struct{}{}:
+	default:
+	}
+}
+
+// settings are those of the attempt that begins now.
 func (c *Client) settings() (Config, []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.used = c.Config.fingerprint()
 	return c.Config, c.Filters
 }
 

@@ -24,6 +24,9 @@ type Status struct {
 	Failures int       `json:"failures"`       // in a row
 	Heard    time.Time `json:"heard,omitzero"` // when the other side last sent something
 
+	// Connections are how many there are, of a Pool.
+	Connections int `json:"connections,omitempty"`
+
 	// Since the start.
 	Attempts    int64 `json:"attempts"`
 	Connects    int64 `json:"connects"`

@@ -29,10 +29,10 @@ func (g *Gateway) openCloud(cfg *config.Config) (err error) {
 	g.relay.SetPace(backlogPace(cfg.Cloud.Config))
 	g.broker.Relay = relays{g.relay}
 	ends := &ends{sync: g.sync, relay: g.relay}
-	g.uplink = &upstream.Client{
+	g.uplink = &upstream.Pool{InPlaceOf: g.inPlaceOf, Client: upstream.Client{
 		Config: cfg.Cloud.Config, ClientID: cfg.Gateway.Thing, Filters: filters(g.relay.Filters()), Log: g.log,
 		Handler: ends, Aside: ends.aside, Backoff: g.options.Backoff,
-	}
+	}}
 	ends.uplink = g.uplink
 	g.sync.Meter(meter{g.uplink})
 	g.sync.Connect(timedCloud{g.uplink, g.timings.RoundTrip})
@@ -46,6 +46,21 @@ func (g *Gateway) openCloud(cfg *config.Config) (err error) {
 
 // filters are those of the reconciler and of the relay.
 func filters(relay []string) []string { return slices.Concat(bridge.Filters(), relay) }
+
+// inPlaceOf are the filters of each thing, for a policy that refuses to be asked
+// for all things at once.
+func (g *Gateway) inPlaceOf(filter string) []string {
+	const prefix = "$aws/things/+/"
+	rest, ok := strings.CutPrefix(filter, prefix)
+	if !ok {
+		return nil
+	}
+	var out []string
+	for _, thing := range g.sync.Things() {
+		out = append(out, "$aws/things/"+thing+"/"+rest)
+	}
+	return out
+}
 
 // backlogPace leaves half of what a connection may send to what happens now.
 func backlogPace(c upstream.Config) rate.Limit {
@@ -84,7 +99,7 @@ func (g *Gateway) prepareCloud(cfg *config.Config) (commit, discard func(), err 
 type ends struct {
 	sync   *bridge.Reconciler
 	relay  *relay.Relay
-	uplink *upstream.Client
+	uplink *upstream.Pool
 }
 
 func (e *ends) Up(kept bool) {

@@ -45,7 +45,7 @@ type Gateway struct {
 	drivers   drivers            // of field; guarded by reloading
 	sync      *bridge.Reconciler // nil without an uplink
 	relay     *relay.Relay       // nil without an uplink
-	uplink    *upstream.Client   // nil without one
+	uplink    *upstream.Pool     // nil without one
 	console   *console.Server
 	api       bool         // console listens on its socket
 	monitor   net.Listener // of metrics; nil: none

@@ -48,7 +48,7 @@ func (c timedCloud) Publish(ctx context.Context, topic string, payload []byte) e
 }
 
 // meter counts the bytes of the uplink for the budget.
-type meter struct{ uplink *upstream.Client }
+type meter struct{ uplink *upstream.Pool }
 
 func (m meter) Bytes() int64 {
 	s := m.uplink.Status()
