@@ -42,6 +42,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		put(prometheus.CounterValue, name, help, v, labels...)
 	}
 
+	gauge("build_info", "1, with the version of the program.", 1, "version", s.Version)
 	gauge("memory_bytes", "Resident memory.", float64(s.MemoryBytes))
 	counter("starts_total", "Starts of the gateway with this store.", float64(s.Boot))
 	gauge("start_time_seconds", "When the gateway started, Unix time.", float64(s.Since.Unix()))
@@ -99,6 +100,12 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		counter("bus_requests_total", "Requests sent.", float64(b.Requests), "bus", b.Bus)
 		counter("bus_errors_total", "Requests without an answer of the device.", float64(b.Errors), "bus", b.Bus)
 		counter("bus_exceptions_total", "Answers that were an exception.", float64(b.Exceptions), "bus", b.Bus)
+		counter("bus_frames_total", "Messages that devices sent, where there are no requests.", float64(b.Frames), "bus", b.Bus)
+		for _, r := range b.Radios {
+			counter("radio_adverts_total", "Advertisements heard.", float64(r.Adverts), "radio", r.Name)
+			gauge("radio_adverts_per_minute", "Advertisements heard a minute, in the last minutes.", r.PerMinute, "radio", r.Name)
+			counter("radio_recoveries_total", "Times that something was done to make the radio listen again.", float64(r.Restarts+r.PowerCycles), "radio", r.Name)
+		}
 	}
 }
 

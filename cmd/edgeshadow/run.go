@@ -28,7 +28,8 @@ func runCommand() *cobra.Command {
 			return err
 		}
 		g, err := gateway.Open(cfg, gateway.Options{
-			Socket: gateway.DefaultSocket(), Log: logger(c.ErrOrStderr()), File: *path, Hangup: hangup,
+			Version: buildVersion(),
+			Socket:  gateway.DefaultSocket(), Log: logger(c.ErrOrStderr()), File: *path, Hangup: hangup,
 		})
 		if err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"edgeshadow/adapters"
 	"edgeshadow/bridge"
 	"edgeshadow/cmd/console"
 )
@@ -20,7 +21,6 @@ func statusCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		s.Version = buildVersion()
 		if *asJSON {
 			return printJSON(c.OutOrStdout(), s)
 		}
@@ -43,16 +43,7 @@ func printStatus(w io.Writer, s console.Status) error {
 	}
 	fmt.Fprintln(w)
 	for _, b := range s.Buses {
-		state := "connected"
-		if !b.Connected {
-			state = "not connected"
-		}
-		fmt.Fprintf(w, "bus      %s %s %s, %s, %.0f%% busy, %d requests, %d errors, %d exceptions",
-			b.Bus, b.Type, b.Address, state, 100*b.Utilisation, b.Requests, b.Errors, b.Exceptions)
-		if b.Err != "" {
-			fmt.Fprintf(w, ": %s", b.Err)
-		}
-		fmt.Fprintln(w)
+		printBus(w, b)
 	}
 	if len(s.Things) > 0 {
 		fmt.Fprintln(w)
@@ -155,4 +146,31 @@ func bytesText(n int64) string {
 		value, names = value/unit, names[1:]
 	}
 	return fmt.Sprintf("%.1f %ciB", value, names[0])
+}
+
+// printBus tells what a driver does: requests where it asks, frames where it
+// listens.
+func printBus(w io.Writer, b adapters.BusStats) {
+	state := "connected"
+	if !b.Connected {
+		state = "not connected"
+	}
+	fmt.Fprintf(w, "bus      %s %s %s, %s", b.Bus, b.Type, b.Address, state)
+	if b.Requests > 0 || b.Frames == 0 {
+		fmt.Fprintf(w, ", %.0f%% busy, %d requests, %d errors, %d exceptions", 100*b.Utilisation, b.Requests, b.Errors, b.Exceptions)
+	}
+	if b.Frames > 0 {
+		fmt.Fprintf(w, ", %d frames, %d stray bytes", b.Frames, b.SkippedBytes)
+	}
+	if b.Err != "" {
+		fmt.Fprintf(w, ": %s", b.Err)
+	}
+	fmt.Fprintln(w)
+	for _, r := range b.Radios {
+		fmt.Fprintf(w, "radio    %s %s, %s, %.0f advertisements a minute", r.Name, r.Address, r.State, r.PerMinute)
+		if n := r.Restarts + r.PowerCycles + r.Lost; n > 0 {
+			fmt.Fprintf(w, "; %d restarts, %d power cycles, %d times bluetoothd was lost", r.Restarts, r.PowerCycles, r.Lost)
+		}
+		fmt.Fprintln(w)
+	}
 }

@@ -20,6 +20,7 @@ import (
 
 // Options are what a gateway's surroundings decide and its configuration does not.
 type Options struct {
+	Version string           // of the program, for status
 	Socket  string           // where the API listens; empty: nowhere
 	Log     *slog.Logger     // nil discards
 	Backoff upstream.Backoff // of the uplink; zero: the default

@@ -19,7 +19,7 @@ import (
 // Status is the whole of the gateway at a glance.
 func (g *Gateway) Status() (console.Status, error) {
 	s := console.Status{
-		Thing: g.cfg.Load().Gateway.Thing, Boot: g.store.Boot(), Since: g.began, Uptime: time.Since(g.began).Round(time.Second).String(),
+		Thing: g.cfg.Load().Gateway.Thing, Version: g.options.Version, Boot: g.store.Boot(), Since: g.began, Uptime: time.Since(g.began).Round(time.Second).String(),
 		Clients: g.broker.Stats(), Store: g.store.Stats(), Buses: g.field.Stats(), MemoryBytes: resident(),
 		Held: g.floor.status(),
 	}
