@@ -89,6 +89,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST /v1/buses/{bus}/exchange", s.exchange)
 	s.accessRoutes(mux)
 	s.registryRoutes(mux)
+	profiles(mux)
 	s.health(mux)
 	return mux
 }

@@ -27,6 +27,7 @@ func TestGateway_Monitor(t *testing.T) {
 		{"/healthz", 200, []string{"ok\n"}},
 		{"/readyz", 200, []string{"ready\n"}},
 		{"/v1/status", 404, nil},
+		{"/debug/pprof/heap", 404, nil},
 		{"/metrics", 200, []string{
 			"edgeshadow_broker_clients 0\n",
 			"edgeshadow_update_duration_seconds_count 1\n",
