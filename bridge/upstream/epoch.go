@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -59,20 +58,7 @@ func (c *Client) connect(ctx context.Context, cfg Config) (*epoch, error) {
 	if err != nil {
 		return nil, err
 	}
-	tlsConfig, err := cfg.tlsConfig(a, c.Now)
-	if err != nil {
-		return nil, err
-	}
-	address := "wss" + strings.TrimPrefix(a.url(), "https")
-	if a.signed(cfg) {
-		signing, cancel := context.WithTimeout(ctx, connectTimeout)
-		address, err = cfg.signed(signing, a, c.now())
-		cancel()
-		if err != nil {
-			return nil, err
-		}
-	}
-	link, err := dial(ctx, a, tlsConfig, address)
+	link, err := cfg.open(ctx, a, c.now)
 	if err != nil {
 		return nil, err
 	}

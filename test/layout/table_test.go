@@ -16,6 +16,7 @@ var table = map[string][]string{
 	"cmd/demo":       {"cmd/gateway", "config", "localshadow/shadow", "bridge/upstream", "test/linktest", "test/modbustest"},
 	"cmd/setup":      {"config", "adapters/port"},
 	"cmd/doctor":     {"cmd/console", "config", "localshadow", "adapters", "adapters/ble", "bridge", "bridge/upstream"},
+	"cmd/pubsub":     {},
 	"cmd/gateway":    {"cmd/console", "config", "localshadow/...", "adapters/...", "bridge/..."},
 	"cmd/console":    {"localshadow/...", "adapters", "adapters/modbus", "bridge/..."}, // the numbers that it renders
 
@@ -61,7 +62,7 @@ var libraries = map[string][]string{
 	"github.com/mochi-mqtt/server":        {"localshadow/broker"},
 	"github.com/gorilla/websocket":        {"localshadow/broker", "bridge/upstream"},
 	"github.com/aws/aws-sdk-go-v2":        {"bridge/upstream"},
-	"github.com/eclipse/paho.mqtt.golang": {"bridge/upstream"},
+	"github.com/eclipse/paho.mqtt.golang": {"bridge/upstream", "cmd/pubsub"}, // one comes back by itself, the other shows all
 	"github.com/dgraph-io/badger":         {"localshadow"},
 	"github.com/dgraph-io/ristretto":      {"localshadow"}, // the caches of badger
 	"github.com/goburrow/modbus":          {"adapters/modbus"},
