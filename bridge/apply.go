@@ -9,6 +9,7 @@ const (
 	ruleLocalGone = "deleted here, edited in the cloud"
 	ruleCloudGone = "deleted in the cloud, edited here"
 	ruleMet       = "our delete met an edit of the cloud"
+	ruleCreate    = "our create met a version that never reached us"
 	ruleUnseen    = "our delete met a version that never reached us"
 )
 
@@ -58,13 +59,19 @@ func (s *step) localDeleted(base, cloud shadow.Document) (stays shadow.State, ke
 	if s.w.rule.delete == Propagate {
 		return shadow.State{}, false, losses(cloud.State, base.State, shadow.Local)
 	}
-	return shadow.LocalDeleted(base, cloud)
+	stays, keep, conflicts = shadow.LocalDeleted(base, cloud)
+	for _, c := range losses(shadow.State{Reported: cloud.State.Reported}, base.State, shadow.Local) {
+		c.Kept, c.KeptAbsent = nil, true // the device's section goes with the device's delete
+		conflicts = append(conflicts, c)
+	}
+	return stays, keep, conflicts
 }
 
 // gone takes in that the cloud deleted the shadow, or does not have it.
 func (s *step) gone(number, timestamp int64) error {
 	base, existed := s.base(), s.r.Exists
 	s.r.setGone(number, timestamp)
+	s.r.Tomb = timestamp > 0
 	s.changed = true
 	s.w.set(absent, true)
 	if !existed || s.local == nil || s.w.rule.direction == Up || s.w.rule.delete == Ignore {
@@ -120,6 +127,9 @@ func (s *step) own(e event) (bool, error) {
 		return true, nil
 	}
 	if e.number != s.r.Number+1 {
+		if s.r.Tomb && !f.Partial && e.number > 1 {
+			s.decided(ruleCreate, []shadow.Conflict{{Winner: shadow.Local, KeptAbsent: true}})
+		}
 		return false, nil
 	}
 	s.r.setBase(shadow.MergeMeta(s.base(), e.State, e.Metadata, e.Timestamp), e.number, e.Timestamp)
@@ -182,9 +192,12 @@ func (s *step) drain() error {
 // got takes in the cloud's whole document. It reports false when the answer is
 // older than what is held, so that it must be asked again.
 func (s *step) got(cloud shadow.Document, timestamp int64) (bool, error) {
-	if s.r.Known && cloud.Version < s.r.Number && timestamp <= s.r.Seen {
+	w := s.w
+	older := s.r.Known && cloud.Version < s.r.Number && timestamp <= s.r.Seen
+	if older || cloud.Version < w.beyond && timestamp <= w.beyondAt {
 		return false, nil
 	}
+	w.beyond = 0
 	base := s.base()
 	if f := s.r.Flight; f != nil {
 		if f.Kind == "update" && (f.Sent == 0 || cloud.Version != f.Sent) {

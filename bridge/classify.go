@@ -52,6 +52,10 @@ func classify(r *record, e event) verdict {
 			return restarted
 		}
 		return drop
+	case e.number == 1 && r.Number == 0:
+		return apply // the first of all, and so the whole document
+	case e.Timestamp-r.Seen > int64(counterLife.Seconds()):
+		return restarted // or might be: then the number means nothing
 	case e.number == r.Number+1:
 		return apply
 	default:

@@ -87,6 +87,13 @@ func (c *clock) save(ctx context.Context) {
 	c.store.Submit(ctx, func(tx *localshadow.Tx) error { return tx.Set([]byte(clockKey), data) }, func(error) {})
 }
 
+// within tells whether a time of the cloud, in its seconds, is surely not longer
+// ago than d. Before the first contact of this boot nobody knows.
+func (c *clock) within(timestamp int64, d time.Duration) bool {
+	now, blur, ok := c.date(stamp{c.boot, int64(time.Since(c.began))})
+	return ok && now+blur-timestamp*int64(time.Second) < int64(d)
+}
+
 // date is the cloud's time of a moment in a boot; ok is false when nothing is
 // known of that boot.
 func (c *clock) date(s stamp) (at, err int64, ok bool) {

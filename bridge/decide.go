@@ -93,6 +93,8 @@ func (s *step) next() intent {
 		return intent{kind: "get", why: "a create must not be blind"}
 	case w.is(doubt) && (w.rule.getFirst || w.raced >= racedOften):
 		return intent{kind: "get", why: "get-first"}
+	case w.is(doubt) && !s.engine.clock.within(r.Seen, counterLife):
+		return intent{kind: "get", why: "the cloud's version may have started over"}
 	case deleted:
 		return intent{kind: "delete", why: "deleted here", sent: r.Number}
 	}

@@ -66,6 +66,9 @@ func until(tokens, rate float64) time.Duration {
 
 // waitThing is how long until a request of a thing may leave.
 func (p *pace) waitThing(thing string, now time.Time) time.Duration {
+	if p.things == nil {
+		return 0
+	}
 	b := p.things[thing]
 	if b == nil {
 		if len(p.things) >= forgetThings {

@@ -206,7 +206,7 @@ func (s *step) event(e event, now time.Time) error {
 	}
 	if !w.needGet {
 		w.succeeded(s.engine.book.seconds(now))
-		if w.conflicts == 0 {
+		if w.conflicts == 0 && w.is(doubt) {
 			w.raced = 0
 		}
 		w.conflicts = 0

@@ -33,8 +33,8 @@ func (s *step) rejected(kind string, refusal *shadow.Error, now time.Time) error
 			return nil
 		}
 		forget()
-		number := max(s.r.Number, w.highest)
-		w.early, w.needGet = nil, false
+		number := max(s.r.Number, w.highest, w.beyond)
+		w.early, w.beyond, w.needGet = nil, 0, false
 		w.flags &^= doubt
 		w.succeeded(s.engine.book.seconds(now))
 		return s.gone(number, 0)

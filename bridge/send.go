@@ -61,7 +61,7 @@ func (r *Reconciler) gather(now time.Time) (jobs []*job, messages []*message) {
 // send sends the message whose intent is durable.
 func (r *Reconciler) send(w *work, m message, now time.Time) {
 	if m.kind == "get" {
-		w.highest, w.overtaken = 0, false
+		w.asks()
 		r.stats.Gets++
 	} else {
 		w.pushed = now

@@ -18,6 +18,8 @@ type work struct {
 	needGet bool // the base can't be trusted until the document was got
 
 	early     map[int64]event // events beyond a gap, by number
+	beyond    int64           // the highest of early when the last get was sent: its answer must know it,
+	beyondAt  int64           // unless it is of a later time, of a counter that started over
 	highest   int64           // number seen since the last get was sent
 	overtaken bool            // an event came since the last get was sent
 	wake      time.Time       // nothing before it: a gap's wait, a backoff, a pause between pushes
@@ -51,6 +53,7 @@ const (
 	backoffMax       = 5 * time.Minute
 	forbiddenEvery   = 15 * time.Minute
 	comparisonsEvery = 24 * time.Hour
+	counterLife      = 47 * time.Hour // the cloud forgets the version of a deleted shadow after 48
 
 	conflictsBackoff = 3 // 409 in a row from which to wait
 	conflictsPartial = 8 // from which reported goes without a version
@@ -64,6 +67,19 @@ func (w *work) session() {
 	if len(w.early) > 0 {
 		w.early, w.needGet = nil, true
 	}
+	if w.gap {
+		w.gap, w.wake = false, time.Time{}
+	}
+}
+
+// asks begins a get. What came before it is in its answer.
+func (w *work) asks() {
+	for n, e := range w.early {
+		if n > w.beyond {
+			w.beyond, w.beyondAt = n, e.Timestamp
+		}
+	}
+	w.early, w.highest, w.overtaken = nil, 0, false
 	if w.gap {
 		w.gap, w.wake = false, time.Time{}
 	}

@@ -77,6 +77,18 @@ func (c *Cloud) State(thing, name string) (map[string]any, int64) {
 	return clone(d.state).(map[string]any), d.version
 }
 
+// Dump is every shadow, for a person to read.
+func (c *Cloud) Dump() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var lines []string
+	for prefix, d := range c.shadows {
+		lines = append(lines, fmt.Sprintf("%s: %v at %d", prefix, d.state, d.version))
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "; ")
+}
+
 // Was tells whether a document of a version ever had this state.
 func (c *Cloud) Was(thing, name string, version int64, state any) bool {
 	c.mu.Lock()

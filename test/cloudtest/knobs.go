@@ -8,6 +8,7 @@ import (
 // Knobs spoil what passes the link. The functions are asked for each message,
 // under the link's lock, with its topic; nil: never.
 type Knobs struct {
+	Before      func(topic string)               // something happens an instant before a request arrives; it may use the cloud
 	DropRequest func(topic string) bool          // the request never arrives
 	LoseAnswer  func(topic string) bool          // the message to the client never arrives
 	Duplicate   func(topic string) bool          // it arrives twice

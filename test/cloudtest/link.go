@@ -187,8 +187,11 @@ func (l *Link) Publish(_ context.Context, topic string, payload []byte) error {
 	l.changed = make(chan struct{})
 	l.waiting++
 	l.most = max(l.most, l.waiting)
-	epoch, verdict := l.epoch, l.judge(topic, time.Now())
+	epoch, verdict, before := l.epoch, l.judge(topic, time.Now()), l.knobs.Before
 	l.mu.Unlock()
+	if before != nil {
+		before(topic)
+	}
 	switch {
 	case verdict.drop:
 	case verdict.cutBefore:
