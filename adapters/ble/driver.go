@@ -262,7 +262,9 @@ func (r *run) changed(sig *dbus.Signal) {
 		r.mu.Unlock()
 		discovering, has := props["Discovering"].Value().(bool)
 		powered, hasPower := props["Powered"].Value().(bool)
-		if radio != nil && (has && !discovering || hasPower && !powered) {
+		switch {
+		case radio == nil:
+		case hasPower && !powered, has && !discovering && radio.state() != statePassive:
 			radio.stopped()
 		}
 	case deviceIface:
