@@ -120,6 +120,9 @@ type Radio struct {
 	Lost        uint64 `json:"lost"`
 }
 
+// Listens says whether the adapter listens.
+func (r Radio) Listens() bool { return r.State == "active" || r.State == "passive" }
+
 // UnitStats is what operators want to know of a device on a bus.
 type UnitStats struct {
 	Unit     int    `json:"unit"`

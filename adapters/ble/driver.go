@@ -99,6 +99,9 @@ func (d *Driver) Run(ctx context.Context, emit func(...adapters.Reading)) error 
 		// Devices are let go before the connection closes; a discovery ends with it.
 		cancel()
 		d.lose()
+		d.mu.Lock()
+		d.conn = nil
+		d.mu.Unlock()
 		wg.Wait()
 		_ = conn.Close()
 	}()

@@ -25,9 +25,8 @@ func (d *Driver) Stats() adapters.BusStats {
 	for _, r := range d.radios {
 		radio := r.snapshot(time.Now())
 		s.Radios = append(s.Radios, radio)
-		listens := radio.State == stateActive || radio.State == statePassive
-		s.Connected = s.Connected || listens
-		if !listens && radio.State != stateStarts {
+		s.Connected = s.Connected || radio.Listens()
+		if !radio.Listens() && radio.State != stateStarts {
 			problems = append(problems, radio.Name+": "+radio.State)
 		}
 	}

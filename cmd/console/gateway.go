@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"edgeshadow/adapters"
+	"edgeshadow/adapters/ble"
 	"edgeshadow/adapters/modbus"
+	"edgeshadow/adapters/serial"
 	"edgeshadow/bridge"
 	"edgeshadow/bridge/relay"
 	"edgeshadow/bridge/upstream"
@@ -36,6 +38,11 @@ type Gateway interface {
 	Backup(w io.Writer) error
 	// Exchange has a Modbus bus do a tool's request between its own.
 	Exchange(ctx context.Context, bus string, r modbus.Request) ([]uint16, error)
+	// Tap gives what goes over a serial line, first nil, until ctx ends or next
+	// fails.
+	Tap(ctx context.Context, port string, next func(*serial.Chunk) error) error
+	// Near listens for so long and lists the Bluetooth devices that are near.
+	Near(ctx context.Context, long time.Duration) ([]ble.Sighting, error)
 	// Ready is nil while the gateway does its work, else why it does not.
 	Ready() error
 	Timings() *Timings

@@ -104,6 +104,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		for _, r := range b.Radios {
 			counter("radio_adverts_total", "Advertisements heard.", float64(r.Adverts), "radio", r.Name)
 			gauge("radio_adverts_per_minute", "Advertisements heard a minute, in the last minutes.", r.PerMinute, "radio", r.Name)
+			gauge("radio_listening", "1 while the radio listens.", one(r.Listens()), "radio", r.Name)
 			counter("radio_recoveries_total", "Times that something was done to make the radio listen again.", float64(r.Restarts+r.PowerCycles), "radio", r.Name)
 		}
 	}

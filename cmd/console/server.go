@@ -87,6 +87,8 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, _ *http.Request) { respond(w, s.gateway.Reloaded(), nil) })
 	mux.HandleFunc("GET /v1/backup", s.backup)
 	mux.HandleFunc("POST /v1/buses/{bus}/exchange", s.exchange)
+	mux.HandleFunc("GET /v1/serial/tap", s.tap)
+	mux.HandleFunc("GET /v1/ble/near", s.near)
 	s.accessRoutes(mux)
 	s.registryRoutes(mux)
 	profiles(mux)

@@ -115,6 +115,9 @@ func command() *cobra.Command {
 		backupCommand(),
 		restoreCommand(),
 		modbusCommand(),
+		portsCommand(),
+		serialCommand(),
+		bleCommand(),
 	)
 	misuse(root)
 	return root

@@ -57,3 +57,10 @@ func table(w io.Writer, rows ...[]string) error {
 	}
 	return t.Flush()
 }
+
+// printLine prints a value as one line of JSON, for who reads a stream.
+func printLine(w io.Writer, v any) error {
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
+	return out.Encode(v)
+}

@@ -18,7 +18,7 @@ var table = map[string][]string{
 	"cmd/doctor":     {"cmd/console", "config", "localshadow", "adapters", "adapters/ble", "bridge", "bridge/upstream"},
 	"cmd/pubsub":     {},
 	"cmd/gateway":    {"cmd/console", "config", "localshadow/...", "adapters/...", "bridge/..."},
-	"cmd/console":    {"localshadow/...", "adapters", "adapters/modbus", "bridge/..."}, // the numbers that it renders
+	"cmd/console":    {"localshadow/...", "adapters/...", "bridge/..."}, // the numbers that it renders
 
 	"config":              {"localshadow/...", "adapters/...", "bridge/...", "packaging/templates"},
 	"packaging/templates": {},
