@@ -102,8 +102,11 @@ func (g *gatt) keep(ctx context.Context, r *run) {
 	again := &backoff.ExponentialBackOff{InitialInterval: connectFirst, MaxInterval: connectMost, Multiplier: 2, RandomizationFactor: 0.3}
 	again.Reset()
 	for ctx.Err() == nil {
-		p := g.where()
-		if wait := g.untilDue(time.Now()); p == "" || wait > 0 && len(g.writes) == 0 {
+		p, wait := g.where(), time.Duration(0)
+		if !g.stays() && len(g.writes) == 0 {
+			wait = g.untilDue(time.Now())
+		}
+		if p == "" || wait > 0 {
 			rest(ctx, g.wake, max(wait, time.Second))
 			continue
 		}
