@@ -149,7 +149,7 @@ func TestRun_SerialAndBLE(t *testing.T) {
 		t.Errorf("ble scan --emit yaml: %v\n%s", err, out)
 	}
 	out, err = d.command(t, "status")
-	if err != nil || !strings.Contains(out, "hci0 active, ") || !strings.Contains(out, "serial:"+scale.Path()+" serial") {
+	if err != nil || !strings.Contains(out, "radio    hci0 00:1A:7D:DA:71:13, active, ") || !strings.Contains(out, "serial:"+scale.Path()+" serial") {
 		t.Errorf("status: %v\n%s", err, out)
 	}
 

@@ -68,8 +68,8 @@ func (g *Gateway) Timings() *console.Timings { return g.timings }
 // have shadows.
 func (g *Gateway) Things() ([]console.Thing, error) {
 	found := map[string]*console.Thing{}
-	for name, t := range g.cfg.Load().Things {
-		found[name] = &console.Thing{Name: name, Origin: "configured", Type: t.Type, Bus: t.Bus}
+	for name, t := range g.cfg.Load().Things.Field() {
+		found[name] = &console.Thing{Name: name, Origin: "configured", Type: t.Type, Bus: t.Driver()}
 	}
 	for _, st := range g.field.Things() {
 		if t := found[st.Name]; t != nil && st.Known {
