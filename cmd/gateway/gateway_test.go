@@ -54,7 +54,10 @@ func MustRun(tb testing.TB, dir string, cfg *config.Config) running {
 func MustRunWith(tb testing.TB, dir string, cfg *config.Config, o gateway.Options) running {
 	tb.Helper()
 	socket := filepath.Join(dir, "api.sock")
-	o.Socket, o.Log, o.File = socket, shadowtest.Log(tb), filepath.Join(dir, "edgeshadow.yaml")
+	o.Socket, o.File = socket, filepath.Join(dir, "edgeshadow.yaml")
+	if o.Log == nil {
+		o.Log = shadowtest.Log(tb)
+	}
 	o.Backoff = upstream.Backoff{Min: 10 * time.Millisecond, Max: 100 * time.Millisecond, Stable: time.Second}
 	g, err := gateway.Open(cfg, o)
 	if err != nil {

@@ -85,7 +85,10 @@ func (p *Principal) Refused(name, resource string) {
 		return
 	}
 	b := p.current()
-	_, by := b.decide(a, resource)
+	allowed, by := b.decide(a, resource)
+	if allowed { // since then
+		return
+	}
 	p.access.denied(Denial{
 		Principal: p.Name(), Client: p.client, Remote: p.remote, Action: name, Resource: clip(resource), Why: b.why(by),
 		Allow: fix(a, resource, by),

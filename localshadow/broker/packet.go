@@ -90,7 +90,7 @@ func (h *hook) readPublish(cl *mqtt.Client, c *conn, pk packets.Packet) (packets
 	case reserved(topic) && pk.FixedHeader.Retain:
 		return pk, h.violation(cl, packets.ErrNotAuthorized, "RETAIN on the reserved topic "+clip(topic))
 	case !mayPublishAs(c.principal, pk):
-		return pk, h.violation(cl, packets.ErrNotAuthorized, "publish to "+clip(topic)+", which its policies do not allow")
+		return pk, h.expel(cl, packets.ErrNotAuthorized) // Access has logged it
 	case pk.FixedHeader.Qos == 2 && c.session.exchanges.len() >= exchangeLimit(cl):
 		return pk, h.violation(cl, packets.ErrReceiveMaximum, "more messages of QoS 2 under way than allowed")
 	}
@@ -209,9 +209,14 @@ func (h *hook) encodeConnack(cl *mqtt.Client, c *conn, pk *packets.Packet) {
 // violation ends a connection as AWS IoT does (SHADOW 16): clients of MQTT 5
 // are told, older ones see it closed. The last will is sent.
 func (h *hook) violation(cl *mqtt.Client, code packets.Code, what string) error {
+	h.b.log.Info("client disconnected for a violation", "client", cl.ID, "remote", cl.Net.Remote, "err", what)
+	return h.expel(cl, code)
+}
+
+// expel is violation without the line in the log.
+func (h *hook) expel(cl *mqtt.Client, code packets.Code) error {
 	h.b.stats.violations.Add(1)
 	connOf(cl).violated(code)
-	h.b.log.Info("client disconnected for a violation", "client", cl.ID, "remote", cl.Net.Remote, "err", what)
 	connOf(cl).told = true
 	if cl.Properties.ProtocolVersion == 5 {
 		_ = cl.WritePacket(packets.Packet{ // it is closed next, come what may

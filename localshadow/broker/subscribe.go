@@ -51,6 +51,7 @@ func (h *hook) subscribe(cl *mqtt.Client, s *session, f packets.Subscription) (c
 	case !validFilter(f.Filter):
 		return packets.ErrTopicFilterInvalid, false
 	case !maySubscribe(f.Filter):
+		h.b.log.Info("subscription refused", "client", cl.ID, "remote", cl.Net.Remote, "err", "the reserved filter "+clip(f.Filter))
 		return packets.ErrNotAuthorized, false
 	case !may(connOf(cl).principal, ActionSubscribe, inner):
 		return packets.ErrNotAuthorized, false

@@ -1,14 +1,17 @@
 package broker
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -43,7 +46,7 @@ func newWeb(b *Broker) *web {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		Protocols:         protocols,
-		ErrorLog:          slog.NewLogLogger(b.log.Handler(), slog.LevelDebug),
+		ErrorLog:          log.New(webLog{b.log}, "", 0),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			if t, ok := c.(*tls.Conn); ok {
 				c = t.NetConn()
@@ -52,6 +55,20 @@ func newWeb(b *Broker) *web {
 		},
 	}
 	return w
+}
+
+// webLog is where the HTTP server logs: a certificate that is refused is for the
+// operator, the rest is for debugging.
+type webLog struct{ log *slog.Logger }
+
+func (l webLog) Write(line []byte) (int, error) {
+	text := string(bytes.TrimSpace(line))
+	if strings.Contains(text, "TLS handshake error") && strings.Contains(text, "certificate") {
+		l.log.Info("TLS handshake refused", "err", text)
+	} else {
+		l.log.Debug(text)
+	}
+	return len(line), nil
 }
 
 type placeKey struct{}
