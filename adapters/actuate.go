@@ -19,6 +19,12 @@ const (
 	// once when the device is heard. After that only time does: a device that
 	// answers reads and not writes must not be asked after each poll.
 	eagerRetries = 3
+	// maxLooks is how often a value that is too old to be written waits for a
+	// poll to show whether the device holds it.
+	maxLooks = 3
+	// expiredLook is how soon one that is asked for again is found, when it was
+	// too old and its value is the same.
+	expiredLook = 5 * time.Second
 )
 
 type wantState int
@@ -32,8 +38,9 @@ const (
 // want is one desired value on its way to a device. A newer one replaces it,
 // so that the pointer tells whether an outcome still concerns anybody.
 type want struct {
-	asked   any // as desired says it
-	value   any // what the device is to hold: clamped and fitted
+	asked   any           // as desired says it
+	since   time.Duration // when, as Ages has it; of a point with a max_age
+	value   any           // what the device is to hold: clamped and fitted
 	clamped bool
 
 	state    wantState
@@ -41,6 +48,8 @@ type want struct {
 	held     any    // what the device held when it was done
 	refusals int
 	silences int       // attempts without an answer
+	looks    int       // waits of one that is too old
+	expired  bool      // it was refused because it is
 	next     time.Time // no attempt before
 }
 
@@ -54,30 +63,42 @@ func scalar(value any) any {
 }
 
 // desire makes a thing want what desired says of its points.
-func (t *thing) desire(desired map[string]any) {
+func (t *thing) desire(desired map[string]any, anew []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.want(desired)
+	t.want(desired, anew)
 }
 
 // want is desire. t.mu is held.
-func (t *thing) want(desired map[string]any) {
+func (t *thing) want(desired map[string]any, anew []string) {
 	t.desired = desired
+	t.load()
 	for path, p := range t.points {
 		value, ok := lookup(desired, path)
 		if !ok || value == nil {
 			delete(t.wants, path)
+			t.forget(path)
 			continue
 		}
-		if w := t.wants[path]; w == nil || w.asked != scalar(value) {
+		w := t.wants[path]
+		again := w != nil && w.state == refused && slices.Contains(anew, path)
+		if again {
+			t.forget(path)
+		}
+		if w == nil || w.asked != scalar(value) || again {
 			t.wants[path] = t.newWant(path, p, value)
+			t.date(path, p, t.wants[path])
 		} else if w.state == done && p.value != w.value && p.value != w.held {
-			// It is desired anew, and the device has moved since.
-			*w = want{asked: w.asked, value: w.value, clamped: w.clamped}
+			t.reopen(w) // it is desired anew, and the device has moved since
 		}
 	}
 	nudge(t.write)
 	nudge(t.report)
+}
+
+// reopen makes a want that was done one that is to be looked at.
+func (t *thing) reopen(w *want) {
+	*w = want{asked: w.asked, since: w.since, value: w.value, clamped: w.clamped}
 }
 
 func (t *thing) newWant(path string, p *point, value any) *want {
@@ -115,10 +136,12 @@ func (t *thing) refusals() map[string]string {
 // that it was offline: then what it was once given is looked at again too, for
 // it may have restarted with other values. t.mu is held.
 func (t *thing) retryNow(now time.Time, back bool) {
+	if back {
+		nudge(t.write) // what was asked for meanwhile was never tried
+	}
 	for _, w := range t.wants {
 		if back && w.state == done {
-			*w = want{asked: w.asked, value: w.value, clamped: w.clamped}
-			nudge(t.write)
+			t.reopen(w)
 			continue
 		}
 		if w.state != open || w.silences == 0 || w.refusals > 0 {
@@ -161,6 +184,9 @@ func (t *thing) nextWant(now time.Time) (path string, w *want, wait time.Duratio
 	if t.known && !t.online {
 		return "", nil, wait
 	}
+	if t.askedAgain() {
+		wait = expiredLook
+	}
 	for _, path := range slices.Sorted(maps.Keys(t.wants)) {
 		w := t.wants[path]
 		if w.state != open {
@@ -186,6 +212,11 @@ func (t *thing) fulfil(ctx context.Context, path string, w *want) {
 			t.toReport(now, p)
 		}
 		nudge(t.report)
+		t.mu.Unlock()
+		return
+	}
+	if t.tooOld(p, w) {
+		t.expire(now, path, p, w)
 		t.mu.Unlock()
 		return
 	}

@@ -50,6 +50,8 @@ type Thing struct {
 	// OfflineAfter is the silence after which the thing counts as offline; 0
 	// means 3 × the shortest every of its points, at least 5 s.
 	OfflineAfter time.Duration `yaml:"offline_after"`
+	// MaxAge is that of its points that have none of their own.
+	MaxAge time.Duration `yaml:"max_age"`
 	// MaxGap is how many registers nobody asked for may be read along to save
 	// a request; nil means the driver's default. 0 reads none.
 	MaxGap *int `yaml:"max_gap"`
@@ -100,6 +102,10 @@ type Point struct {
 	// Step refuses a desired value that is no multiple of it, counted from Min
 	// when there is one; nil means that each will do.
 	Step *Decimal `yaml:"step"`
+	// MaxAge is how old a desired value may be when the device can take it; one
+	// that is older is told and not written. 0 means as the thing says, and any
+	// age when it does not.
+	MaxAge time.Duration `yaml:"max_age"`
 }
 
 // Address is where a driver finds a point: holding:11, or the number that the
@@ -188,6 +194,7 @@ func (t Thing) validate(f *faults, path string) {
 	}
 	checkEvery(f, path+".every", t.Every)
 	checkReporting(f, path, t.Deadband, t.Heartbeat)
+	checkMaxAge(f, path, t.MaxAge)
 	if t.OfflineAfter < 0 {
 		f.add(path+".offline_after", "%s is negative; without the key it is %s", t.OfflineAfter, Thing{Every: t.Every, Points: t.Points}.Silence())
 	}
@@ -246,9 +253,16 @@ func checkReporting(f *faults, path string, d *Deadband, heartbeat time.Duration
 	}
 }
 
+func checkMaxAge(f *faults, path string, age time.Duration) {
+	if age < 0 {
+		f.add(path+".max_age", "%s is negative; leave the key out when age does not matter", age)
+	}
+}
+
 func (p Point) validate(f *faults, path string) {
 	checkEvery(f, path+".every", p.Every)
 	checkReporting(f, path, p.Deadband, p.Heartbeat)
+	checkMaxAge(f, path, p.MaxAge)
 	p.validateNames(f, path)
 	if p.Scale != nil && p.Scale.coef == 0 {
 		f.add(path+".scale", "0 makes every value 0; leave the key out for 1")
@@ -266,6 +280,9 @@ func (p Point) validate(f *faults, path string) {
 		}
 		if p.Step != nil {
 			f.add(path+".step", text)
+		}
+		if p.MaxAge != 0 {
+			f.add(path+".max_age", text)
 		}
 	}
 	if p.Step != nil && p.Step.coef <= 0 {

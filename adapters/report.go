@@ -79,6 +79,9 @@ func (t *thing) reportAll(ctx context.Context, sink Sink) error {
 		}
 		delete(taken, shadow)
 	}
+	if err := t.save(ctx); err != nil {
+		return err
+	}
 	return t.tell(ctx, sink)
 }
 

@@ -31,6 +31,10 @@ type Sink interface {
 
 // Supervisor runs the drivers, and stands between them and the shadows.
 type Supervisor struct {
+	// Ages is for points with a max_age. Set it before the first Actuate; as it
+	// is, ages begin anew with each start.
+	Ages Ages
+
 	sink    Sink
 	log     *slog.Logger
 	changed chan struct{} // capacity 1: there is another set to run
@@ -50,7 +54,7 @@ func New(things Things, drivers map[string]Driver, sink Sink, log *slog.Logger) 
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &Supervisor{sink: sink, log: log, changed: make(chan struct{}, 1)}
+	s := &Supervisor{Ages: memory{time.Now()}, sink: sink, log: log, changed: make(chan struct{}, 1)}
 	s.set.Store(&set{})
 	commit, _, err := s.Prepare(things, drivers)
 	if err != nil {
@@ -79,7 +83,7 @@ func (s *Supervisor) Prepare(things Things, drivers map[string]Driver) (commit, 
 			next.things[name] = t
 			continue
 		}
-		next.things[name] = newThing(name, cfg, driver, s.log.With("thing", name))
+		next.things[name] = newThing(name, cfg, driver, s, s.log.With("thing", name))
 	}
 	commit = func() {
 		for name, t := range next.things {
@@ -193,10 +197,11 @@ func (s *Supervisor) emit(readings ...Reading) {
 // was desired before, and returns at once. Values that the device holds already
 // are not written, nor are keys that are no points. Call it when desired
 // changed, and at the start with what is still outstanding: it is kept in
-// memory only.
-func (s *Supervisor) Actuate(thing, shadow string, desired map[string]any) {
+// memory only. Anew are the points whose value was asked for again: one that was
+// refused is tried once more.
+func (s *Supervisor) Actuate(thing, shadow string, desired map[string]any, anew ...string) {
 	if t := s.set.Load().things[thing]; t != nil && shadow == "" {
-		t.desire(desired)
+		t.desire(desired, anew)
 	}
 }
 

@@ -12,6 +12,7 @@ type thing struct {
 	name   string
 	cfg    Thing
 	driver Driver
+	owner  *Supervisor
 	log    *slog.Logger
 
 	report, write chan struct{} // nudges
@@ -31,7 +32,9 @@ type thing struct {
 	heard   time.Time // when the device was last heard
 	told    told
 
-	desired  map[string]any // as Actuate said it last
+	desired  map[string]any   // as Actuate said it last
+	asked    map[string]Asked // since when, of points with a max_age; nil: not loaded
+	unsaved  bool             // asked is not what is kept
 	counters Counters
 }
 
@@ -49,9 +52,9 @@ type point struct {
 	sentAt time.Time // when
 }
 
-func newThing(name string, cfg Thing, d Driver, log *slog.Logger) *thing {
+func newThing(name string, cfg Thing, d Driver, owner *Supervisor, log *slog.Logger) *thing {
 	t := &thing{
-		name: name, cfg: cfg, driver: d, log: log,
+		name: name, cfg: cfg, driver: d, owner: owner, log: log,
 		report: make(chan struct{}, 1), write: make(chan struct{}, 1),
 		points: map[string]*point{}, wants: map[string]*want{}, pending: map[string]map[string]any{},
 	}
@@ -87,7 +90,7 @@ func (t *thing) inherit(old *thing) {
 			}
 		}
 	}
-	t.want(old.desired)
+	t.want(old.desired, nil)
 }
 
 // start begins the time within which the device is to be heard first.

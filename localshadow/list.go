@@ -1,6 +1,7 @@
 package localshadow
 
 import (
+	"errors"
 	"strings"
 
 	"edgeshadow/localshadow/shadow"
@@ -89,6 +90,18 @@ func (s *Service) locals(fn func(id shadow.ID, key, record []byte) error) error 
 			return fn(id, key, record)
 		})
 	})
+}
+
+// Record is the sync record of a shadow; nil when there is none.
+func (s *Service) Record(id shadow.ID) (record []byte, err error) {
+	err = s.store.View(func(r Reader) error {
+		record, err = r.Get(shadowKey(id, syncSuffix))
+		return err
+	})
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	return record, err
 }
 
 // Records visits every shadow that has a document, a tombstone or a sync

@@ -18,6 +18,7 @@ import (
 //	b/…                   sessions and retained messages of the broker
 //	r/…                   the registry
 //	a/…                   access: issued certificates, keys, tokens, policies
+//	f/…                   since when values of wired things are desired
 //	m/…                   the store's own: boot counter, gateway id, age, journal
 //	~…                    chunks of large values (value.go)
 const (

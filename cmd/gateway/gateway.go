@@ -78,6 +78,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	run(g.runRegistry)
 	run(g.broker.Run)
 	run(g.field.Run)
+	run(g.grow)
 	if g.uplink != nil {
 		run(g.sync.Run)
 		run(g.relay.Run)

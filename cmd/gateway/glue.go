@@ -66,8 +66,9 @@ func (a actuator) Changed(c localshadow.Change) {
 		return
 	}
 	was, is := desired(c.Prev), desired(c.Doc)
-	if was.Len() != is.Len() || shadow.Diff(shadow.State{Desired: was}, shadow.State{Desired: is}) != nil {
-		a.field.Actuate(c.ID.Thing, c.ID.Name, values(is))
+	anew := askedAnew(c)
+	if len(anew) > 0 || was.Len() != is.Len() || shadow.Diff(shadow.State{Desired: was}, shadow.State{Desired: is}) != nil {
+		a.field.Actuate(c.ID.Thing, c.ID.Name, values(is), anew...)
 	}
 }
 

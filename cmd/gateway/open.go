@@ -95,6 +95,7 @@ func Open(cfg *config.Config, o Options) (_ *Gateway, err error) {
 	if err = g.knowRegistered(); err != nil {
 		return nil, err
 	}
+	g.field.Ages = ages{g.store, g.sync}
 	g.console = console.New(g, log)
 	defer func() {
 		if err != nil {
