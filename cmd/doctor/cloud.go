@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
-	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -48,8 +45,10 @@ func (d *Doctor) cloud(ctx context.Context) {
 	if p != nil {
 		p.Close()
 	}
-	for _, topic := range d.relayed() {
-		d.say("publish "+topic, Skip, "not tried: whoever subscribes to it would take it for a message", "allow iot:Publish on topic/"+topic)
+	for _, n := range d.cfg.Relay.Needs(d.cfg.Journal) {
+		if n.Action == "iot:Publish" || n.Action == "iot:RetainPublish" {
+			d.say("publish "+n.Topic, Skip, "not tried: whoever subscribes to it would take it for a message", "allow "+n.Action+" on topic/"+n.Topic)
+		}
 	}
 }
 
@@ -129,21 +128,6 @@ func (d *Doctor) again(ctx context.Context, p *upstream.Probe) *upstream.Probe {
 func (d *Doctor) filters() []string {
 	return append(bridge.Filters(), d.cfg.Relay.Filters(d.cfg.Journal)...)
 }
-
-// relayed are the topics that relay rules publish to in the cloud, with * for
-// what a message fills in.
-func (d *Doctor) relayed() []string {
-	var out []string
-	for _, name := range slices.Sorted(maps.Keys(d.cfg.Relay)) {
-		if topic, up := strings.CutPrefix(d.cfg.Relay[name].To, "cloud:"); up {
-			out = append(out, placeholder.ReplaceAllString(topic, "*"))
-		}
-	}
-	return out
-}
-
-// placeholder is {1} or {#} of a relay rule.
-var placeholder = regexp.MustCompile(`\{[^}]*\}`)
 
 // subscriptions tries each filter. It returns the connection, nil when it is lost.
 func (d *Doctor) subscriptions(ctx context.Context, p *upstream.Probe) *upstream.Probe {

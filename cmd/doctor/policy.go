@@ -1,12 +1,15 @@
 package doctor
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
 
 	"edgeshadow/bridge"
+	"edgeshadow/config"
 )
 
 // maxPolicy is what AWS IoT takes of a policy document, in characters.
@@ -23,6 +26,20 @@ type Statement struct {
 	Effect   string
 	Action   []string
 	Resource []string
+}
+
+// Needs is the policy alone, without an examination.
+func (d *Doctor) Needs(ctx context.Context) (*Policy, error) {
+	cfg, err := config.Load(d.Path)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Cloud == nil {
+		return nil, errors.New("the configuration has no section cloud, and needs no policy")
+	}
+	d.cfg = cfg
+	d.daemon(ctx)
+	return d.policy(), nil
 }
 
 // policy is the least that the configuration needs: to connect as the gateway,
@@ -54,19 +71,11 @@ func (d *Doctor) policyFor(things []string) *Policy {
 	for _, f := range shorten(bridge.Filters()) {
 		filters = append(filters, arn+"topicfilter/"+f)
 	}
-	for _, f := range d.cfg.Relay.Filters(d.cfg.Journal) {
-		filters = append(filters, arn+"topicfilter/"+f)
-		receive = append(receive, arn+"topic/"+wildcards.Replace(f))
-	}
-	for _, topic := range d.relayed() {
-		publish = append(publish, arn+"topic/"+topic)
-	}
 	for _, t := range things {
 		shadows := arn + "topic/$aws/things/" + t + "/shadow/"
 		receive = append(receive, shadows+"*")
 		publish = append(publish, shadows+"*")
 	}
-	filters = shorten(filters)
 	var retain []string
 	for _, n := range d.cfg.Relay.Needs(d.cfg.Journal) {
 		switch n.Action {
@@ -91,9 +100,6 @@ func (d *Doctor) policyFor(things []string) *Policy {
 	}
 	return p
 }
-
-// wildcards of MQTT as a policy writes them.
-var wildcards = strings.NewReplacer("+", "*", "#", "*")
 
 // shorten unites the filters of answers: accepted and rejected of one request.
 func shorten(filters []string) []string {

@@ -17,9 +17,17 @@ func doctorCommand() *cobra.Command {
 	}
 	path, asJSON := configFlag(c), jsonFlag(c)
 	interrupt := c.Flags().Bool("interrupt", false, "try the permissions though the daemon is connected: that interrupts its uplink for some seconds")
+	policy := c.Flags().Bool("policy", false, "only print the policy document")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		out := c.OutOrStdout()
 		d := &doctor.Doctor{Path: *path, Daemon: client(), Interrupt: *interrupt, User: "edgeshadow"}
+		if *policy {
+			p, err := d.Needs(c.Context())
+			if err != nil {
+				return faulty(c, err)
+			}
+			return printJSON(out, p)
+		}
 		if !*asJSON {
 			d.Told = func(c doctor.Check) {
 				fmt.Fprintf(out, "%-5s %s: %s\n", c.Result, c.Name, c.Text)

@@ -95,7 +95,7 @@ func printSetup(w io.Writer, out setup.Outcome) {
 		fmt.Fprintf(w, `
 The key stays on this machine. Have the request signed, where you are logged in to AWS:
   aws iot create-certificate-from-csr --set-as-active --certificate-signing-request file://%s --certificate-pem-outfile gateway.pem.crt
-  aws iot create-policy --policy-name %[2]s --policy-document file://policy.json     # edgeshadow doctor prints it
+  aws iot create-policy --policy-name %[2]s --policy-document file://policy.json     # edgeshadow doctor --policy >policy.json
   aws iot attach-policy --policy-name %[2]s --target CERTIFICATE_ARN
 and bring the certificate here:
   edgeshadow setup --yes --certificate gateway.pem.crt
