@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // maxBody bounds the body of a request: the largest message, as over MQTT.
@@ -23,6 +24,12 @@ func PrincipalOf(ctx context.Context) Principal {
 func (b *Broker) serveHTTP(w http.ResponseWriter, r *http.Request, p *place) {
 	w.Header().Set("x-amzn-RequestId", requestID())
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	if !p.rate.allow(time.Now(), float64(b.rate.Load())) {
+		b.stats.flooding.Add(1)
+		w.Header().Set("Connection", "close")
+		deny(w, http.StatusTooManyRequests, "ThrottlingException", "Rate exceeded")
+		return
+	}
 	if b.Public != nil {
 		if h, pattern := b.Public.Handler(r); pattern != "" {
 			h.ServeHTTP(w, r)
@@ -44,13 +51,18 @@ func (b *Broker) serveHTTP(w http.ResponseWriter, r *http.Request, p *place) {
 	if err != nil {
 		b.stats.refused.Add(1)
 		p.l.log.Debug("request refused", "remote", r.RemoteAddr, "err", err)
-		w.Header().Set("content-type", "application/json")
-		w.Header().Set("x-amzn-ErrorType", "UnauthorizedException") // SHADOW 14
-		w.WriteHeader(http.StatusUnauthorized)
-		_, _ = fmt.Fprint(w, `{"code":401,"message":"Unauthorized"}`)
+		deny(w, http.StatusUnauthorized, "UnauthorizedException", "Unauthorized")
 		return
 	}
 	b.Handler.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), principalKey{}, who)))
+}
+
+// deny answers as SHADOW 14 has it.
+func deny(w http.ResponseWriter, code int, kind, text string) {
+	w.Header().Set("content-type", "application/json")
+	w.Header().Set("x-amzn-ErrorType", kind)
+	w.WriteHeader(code)
+	_, _ = fmt.Fprintf(w, `{"code":%d,"message":%q}`, code, text)
 }
 
 // requestID is a random UUID (RFC 9562, 5.4), by which clients report a request.

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"io"
 	"net"
 	"time"
 
@@ -91,4 +92,28 @@ func Rewrite(record []byte) map[string][]byte {
 		out["delivery"] = appendDelivery(nil, d)
 	}
 	return out
+}
+
+// Bounds of HTTP.
+const (
+	HeaderTimeout = headerTimeout
+	BodyTimeout   = bodyTimeout
+	IdleTimeout   = idleTimeout
+)
+
+// RunWeb serves connections that TakeWeb hands over; stop ends it.
+func (b *Broker) RunWeb() (stop func() error) {
+	b.Access = trusting{}
+	done := make(chan error, 1)
+	go func() { done <- b.web.run() }()
+	return func() error {
+		b.web.stop()
+		return <-done
+	}
+}
+
+func (b *Broker) TakeWeb(c net.Conn) {
+	l := &listener{b: b, log: b.log, conns: map[io.Closer]struct{}{}}
+	b.gate.enter(c.RemoteAddr())
+	b.web.take(&place{Conn: c, l: l, rules: &rules{protocol: HTTP, auth: []string{Anonymous}}})
 }

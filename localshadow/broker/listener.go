@@ -13,6 +13,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/listeners"
@@ -60,13 +61,17 @@ func (l Listener) rules(ca CA) (*rules, error) {
 	return r, nil
 }
 
-// listen binds, so that "address in use" is an error of the start.
-func (b *Broker) listen(cfg Listener) (*listener, error) {
+// listen binds, so that "address in use" is an error of the start. Those who
+// leave don't stand in the way.
+func (b *Broker) listen(cfg Listener, leaving []*listener) (*listener, error) {
 	r, err := cfg.rules(b.ca)
 	if err != nil {
 		return nil, err
 	}
 	inner, err := bind(cfg)
+	if errors.Is(err, syscall.EADDRINUSE) && cfg.Protocol != Unix && len(leaving) > 0 {
+		inner, err = bindBeside(cfg.Address, leaving)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", cfg.Address, err)
 	}
@@ -202,6 +207,7 @@ type place struct {
 	l         *listener
 	rules     *rules // when it was accepted
 	establish listeners.EstablishFn
+	rate      bucket // of requests
 	once      sync.Once
 }
 

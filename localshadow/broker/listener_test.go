@@ -365,6 +365,40 @@ func TestBroker_Prepare(t *testing.T) {
 	awaitStats(t, b, "rid of the client whose listener is gone", func(broker.Stats) bool { return !leaving.IsConnectionOpen() })
 }
 
+// A listener may be widened to every address, and narrowed again: the sockets
+// overlap for a moment.
+func TestBroker_PrepareOverlap(t *testing.T) {
+	narrow := broker.Listener{Address: mustFree(t)}
+	_, port, err := net.SplitHostPort(narrow.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wide := broker.Listener{Address: ":" + port, Auth: []string{broker.Anonymous}, Insecure: true}
+	with := func(l broker.Listener) broker.Config { return broker.Config{Listeners: []broker.Listener{l}} }
+	b := MustRun(t, with(narrow), newHeld(), nil)
+	_, discard, err := b.Prepare(with(wide))
+	if err != nil {
+		t.Fatal(err)
+	}
+	discard()
+	mustConnect(t, b, "narrow", at("tcp://"+narrow.Address, nil))
+	for i, l := range []broker.Listener{wide, narrow} {
+		commit, _, err := b.Prepare(with(l))
+		if err != nil {
+			t.Fatal(err)
+		}
+		commit()
+		mustConnect(t, b, fmt.Sprint(i), at("tcp://"+narrow.Address, nil))
+	}
+	// Afterwards it is taken again, for us too.
+	if err := broker.New(with(narrow), newHeld(), nil, nil).Listen(); err == nil {
+		t.Error("an address is bound twice")
+	}
+	if err := broker.New(with(wide), newHeld(), nil, nil).Listen(); err == nil {
+		t.Error("an address is bound beside another")
+	}
+}
+
 func mustFree(tb testing.TB) string {
 	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -20,6 +20,13 @@ func (b *Broker) Prepare(cfg Config) (commit, discard func(), err error) {
 	b.binding.Lock()
 	left := slices.Clone(b.bound)
 	b.binding.Unlock()
+	kept := make([]*listener, len(cfg.Listeners))
+	for i, c := range cfg.Listeners {
+		if j := slices.IndexFunc(left, c.same); j >= 0 {
+			kept[i] = left[j]
+			left = slices.Delete(left, j, j+1)
+		}
+	}
 	var bound, added []*listener
 	var changes []func()
 	discard = func() {
@@ -27,28 +34,21 @@ func (b *Broker) Prepare(cfg Config) (commit, discard func(), err error) {
 			_ = l.net.Close()
 		}
 	}
-	for _, c := range cfg.Listeners {
-		i := slices.IndexFunc(left, func(l *listener) bool {
-			return l.address == c.Address && (l.rules.Load().protocol == Unix) == (c.protocol() == Unix)
-		})
-		if i < 0 {
-			l, err := b.listen(c)
-			if err != nil {
-				discard()
-				return nil, nil, err
+	for i, c := range cfg.Listeners {
+		l := kept[i]
+		var r *rules
+		if l == nil {
+			if l, err = b.listen(c, left); err == nil {
+				added = append(added, l)
 			}
-			bound, added = append(bound, l), append(added, l)
-			continue
+		} else if r, err = c.rules(b.ca); err == nil {
+			changes = append(changes, func() { l.rules.Store(r) })
 		}
-		r, err := c.rules(b.ca)
 		if err != nil {
 			discard()
 			return nil, nil, err
 		}
-		l := left[i]
-		left = slices.Delete(left, i, i+1)
 		bound = append(bound, l)
-		changes = append(changes, func() { l.rules.Store(r) })
 	}
 	return func() {
 		b.rate.Store(cfg.Limits.rate())
@@ -68,10 +68,15 @@ func (b *Broker) Prepare(cfg Config) (commit, discard func(), err error) {
 	}, discard, nil
 }
 
+// same tells whether a listener has the socket that is wanted.
+func (l Listener) same(is *listener) bool {
+	return is.address == l.Address && (is.rules.Load().protocol == Unix) == (l.protocol() == Unix)
+}
+
 // bindAll binds the listeners of the start.
 func (b *Broker) bindAll() error {
 	for _, cfg := range b.cfg.Listeners {
-		l, err := b.listen(cfg)
+		l, err := b.listen(cfg, nil)
 		if err == nil {
 			b.bound = append(b.bound, l)
 			err = b.server.AddListener(l)
