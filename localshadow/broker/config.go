@@ -58,7 +58,7 @@ type Listener struct {
 	Protocol string   `yaml:"protocol"` // mqtt, the default, ws, http or unix
 	TLS      *TLS     `yaml:"tls"`      // nil: plain
 	Auth     []string `yaml:"auth"`     // default: anonymous on loopback, certificate elsewhere
-	Insecure bool     `yaml:"insecure"` // admits anonymous clients beyond loopback
+	Insecure bool     `yaml:"insecure"` // admits anonymous clients, and logins without TLS, beyond loopback
 }
 
 // TLS is the word auto, a server certificate of the built-in CA, or files.
@@ -185,8 +185,9 @@ func (l Listener) checkAuth(fault func(field, format string, args ...any)) {
 			fault("auth", "%q is unknown; want anonymous, certificate, password or sigv4", a)
 		}
 	}
-	if slices.Contains(l.Auth, Password) && l.TLS == nil && !l.loopback() && !l.Insecure {
-		fault("auth", "passwords that anybody can read on their way; add tls: auto, or say insecure: true beside it")
+	secret := slices.Contains(l.Auth, Password) || slices.Contains(l.Auth, Signature)
+	if secret && l.TLS == nil && !l.loopback() && !l.Insecure {
+		fault("auth", "logins that anybody can read on their way; add tls: auto, or say insecure: true beside it")
 	}
 	if slices.Contains(l.auth(), Anonymous) && !l.loopback() && !l.Insecure {
 		fault("auth", "anonymous clients beyond loopback; use certificate, or say insecure: true beside it")

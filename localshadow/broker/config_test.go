@@ -30,6 +30,12 @@ func TestConfig_Validate(t *testing.T) {
 		{"beyond anonymous", broker.Listener{Address: ":1883", Auth: []string{broker.Anonymous}}, []string{"auth: anonymous clients beyond loopback"}},
 		{"beyond anonymous, said", broker.Listener{Address: ":1883", Auth: []string{broker.Anonymous}, Insecure: true}, nil},
 		{"ws anonymous beyond", broker.Listener{Address: "10.0.0.1:80", Protocol: broker.WS, Auth: []string{broker.Anonymous}}, []string{"auth: anonymous clients beyond loopback"}},
+		{"password", broker.Listener{Address: ":8883", TLS: auto, Auth: []string{broker.Password}}, nil},
+		{"password without TLS", broker.Listener{Address: ":1883", Auth: []string{broker.Password}}, []string{"auth: logins that anybody can read"}},
+		{"password without TLS, said", broker.Listener{Address: ":1883", Auth: []string{broker.Password}, Insecure: true}, nil},
+		{"password on loopback", broker.Listener{Address: "127.0.0.1:1883", Auth: []string{broker.Password}}, nil},
+		{"signatures", broker.Listener{Address: ":8443", Protocol: broker.WS, TLS: auto, Auth: []string{broker.Signature}}, nil},
+		{"signatures of MQTT", broker.Listener{Address: ":8883", TLS: auto, Auth: []string{broker.Signature}}, []string{"auth: sigv4 signs requests of HTTP; this listener speaks mqtt"}},
 		{"unknown", broker.Listener{Address: "127.0.0.1:1", Protocol: "coap", Auth: []string{"guess"}}, []string{"protocol: ", "auth: "}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
