@@ -1,15 +1,23 @@
-// Package modbus is the driver of a Modbus bus: Modbus TCP, over one session to
-// each host:port that all its units share. The protocol is goburrow/modbus
-// (packager and client); the transport under it is ours, since goburrow's does
-// not reconnect and is out of step for ever after a late answer.
+// Package modbus is the driver of a Modbus bus: Modbus TCP, RTU on a serial
+// line, and RTU over TCP. The protocol is goburrow/modbus (packager and client);
+// the transport under it is ours, since goburrow's does not reconnect, is out of
+// step for ever after a late answer, and spins when a serial port hangs up.
 //
 // A Bus has units (devices), a unit has points. One goroutine, Run, owns the
-// bus and does one request at a time: writes first, then what reads them back,
-// then polls that are due, then probes of units that were given up. Points that
+// bus and does one request at a time over one link, which all its units share:
+// writes first, then what a tool asks, then what reads writes back, then polls
+// that are due, then probes of units that were given up (bus.go). Points that
 // are due together are read together, in as few requests as gap and length
-// limits allow (plan.go). A unit that does not answer is given up after two
-// timeouts and probed after 0.5 s, 1 s, … 60 s, so that it costs the others
-// nothing (breaker.go). An exception is an answer and no failure of the link.
+// limits allow; addresses that a unit does not have are found by halving, and
+// remembered (plan.go). A unit that does not answer is given up after two
+// timeouts, one when it was never heard, and probed after 0.5 s, 1 s, … 60 s;
+// while another unit answers, probes take a twentieth of the time at most
+// (breaker.go). An exception is an answer and no failure of the link.
+//
+// Frames of TCP are told apart by their transaction (session.go); on a line the
+// answer is looked for behind whatever else is heard, by unit, function, length
+// and CRC, and a unit that may still answer late is not asked again before that
+// (rtu.go). What was heard and nobody waited for is counted.
 //
 // # Orders
 //

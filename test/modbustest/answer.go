@@ -27,6 +27,9 @@ func (s *Server) answer(n byte, pdu []byte) []byte {
 	if code == 0 {
 		code = u.answering
 	}
+	if u.multiple && (r.Function == 5 || r.Function == 6) {
+		code = illegalFunction
+	}
 	if code == 0 {
 		code = u.exception(r.Table, r.Addr, r.Count)
 	}

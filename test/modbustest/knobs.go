@@ -39,6 +39,13 @@ func (s *Server) FailAll(unit byte, code byte) {
 	s.unit(unit).answering = code
 }
 
+// OnlyMultiple makes a unit refuse functions 5 and 6, as some do.
+func (s *Server) OnlyMultiple(unit byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unit(unit).multiple = true
+}
+
 // Dead makes a unit silent, or brings it back.
 func (s *Server) Dead(unit byte, dead bool) {
 	s.mu.Lock()

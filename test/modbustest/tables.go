@@ -19,6 +19,7 @@ type unit struct {
 	tables     map[Table]map[uint16]uint16
 	exceptions map[Table]map[uint16]byte
 	dead       bool
+	multiple   bool // it does not know how to write one
 	answering  byte // an exception for every request; 0: none
 }
 
