@@ -1,6 +1,10 @@
 package bridge
 
-import "edgeshadow/localshadow/shadow"
+import (
+	"time"
+
+	"edgeshadow/localshadow/shadow"
+)
 
 // Rules that settle conflicts, as the journal names them.
 const (
@@ -9,7 +13,7 @@ const (
 	ruleLocalGone = "deleted here, edited in the cloud"
 	ruleCloudGone = "deleted in the cloud, edited here"
 	ruleMet       = "our delete met an edit of the cloud"
-	ruleCreate    = "our create met a version that never reached us"
+	ruleHot       = "the cloud changed too often: reported went without a condition, over what had not arrived"
 	ruleUnseen    = "our delete met a version that never reached us"
 )
 
@@ -27,8 +31,10 @@ func (s *step) base() shadow.Document {
 // by the next decision.
 func (s *step) merge(base, cloud shadow.Document, number, timestamp int64) error {
 	w, existed, first := s.w, s.r.Exists, !s.r.Known
+	if !existed || number != s.r.Number || timestamp-s.r.Seen > seenEvery || !same(cloud, s.r.Base) {
+		s.changed = true // else a comparison that found nothing writes nothing
+	}
 	s.r.setBase(cloud, number, timestamp)
-	s.changed = true
 	switch {
 	case w.rule.direction == Up:
 		return nil
@@ -54,6 +60,22 @@ func (s *step) merge(base, cloud shadow.Document, number, timestamp int64) error
 	}
 }
 
+// seenEvery is how old, in seconds, what is stored of the cloud's time may be.
+const seenEvery = 12 * 60 * 60
+
+// same tells whether two documents are equal in values and stamps.
+func same(a, b shadow.Document) bool {
+	return shadow.Diff(a.State, b.State) == nil && shadow.Equal(nonNil(a.Metadata.Desired), nonNil(b.Metadata.Desired)) &&
+		shadow.Equal(nonNil(a.Metadata.Reported), nonNil(b.Metadata.Reported))
+}
+
+func nonNil(o *shadow.Object) *shadow.Object {
+	if o == nil {
+		return shadow.NewObject()
+	}
+	return o
+}
+
 // localDeleted is what stays of a shadow that was deleted here.
 func (s *step) localDeleted(base, cloud shadow.Document) (stays shadow.State, keep bool, conflicts []shadow.Conflict) {
 	if s.w.rule.delete == Propagate {
@@ -71,7 +93,6 @@ func (s *step) localDeleted(base, cloud shadow.Document) (stays shadow.State, ke
 func (s *step) gone(number, timestamp int64) error {
 	base, existed := s.base(), s.r.Exists
 	s.r.setGone(number, timestamp)
-	s.r.Tomb = timestamp > 0
 	s.changed = true
 	s.w.set(absent, true)
 	if !existed || s.local == nil || s.w.rule.direction == Up || s.w.rule.delete == Ignore {
@@ -127,10 +148,13 @@ func (s *step) own(e event) (bool, error) {
 		return true, nil
 	}
 	if e.number != s.r.Number+1 {
-		if s.r.Tomb && !f.Partial && e.number > 1 {
-			s.decided(ruleCreate, []shadow.Conflict{{Winner: shadow.Local, KeptAbsent: true}})
+		if f.Partial && f.Sent == 0 {
+			s.decided(ruleHot, []shadow.Conflict{{Path: "reported", Winner: shadow.Local, KeptAbsent: true}})
 		}
 		return false, nil
+	}
+	if !s.r.Exists {
+		s.w.pushed = time.Time{} // the create said nothing yet
 	}
 	s.r.setBase(shadow.MergeMeta(s.base(), e.State, e.Metadata, e.Timestamp), e.number, e.Timestamp)
 	s.r.Flight, s.changed = nil, true
@@ -203,7 +227,7 @@ func (s *step) got(cloud shadow.Document, timestamp int64) (bool, error) {
 		if f.Kind == "update" && (f.Sent == 0 || cloud.Version != f.Sent) {
 			base = shadow.Recognise(base, s.r.Target, cloud)
 		}
-		s.r.Flight = nil
+		s.r.Flight, s.changed = nil, true
 	}
 	if cloud.Version == s.r.Number && s.w.raced > 0 {
 		s.w.raced--

@@ -25,6 +25,7 @@ const (
 	doubt                     // the session was lost, or the comparison is due: compare, unless a push proves that the base holds
 	absent                    // in this session the cloud said that there is no such shadow
 	verified                  // in this session the document was got, so that a delete may go
+	first                     // it differed when the session began: before it no comparisons
 )
 
 // book is every synced shadow. Awake are those that something is done for.

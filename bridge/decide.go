@@ -61,7 +61,7 @@ func (s *step) decide(now time.Time) (message, error) {
 //
 //	unknown, in doubt or ambiguous   get
 //	deleted here                     get, then delete
-//	new here                         get (404), then update
+//	new here                         get (404), an empty update, then update
 //	different                        update, on the condition that the cloud is at base
 func (s *step) next() intent {
 	r, w := s.r, s.w
@@ -104,13 +104,13 @@ func (s *step) next() intent {
 // push is the update that brings the cloud to the local document.
 func (s *step) push() intent {
 	r, w := s.r, s.w
-	i := intent{kind: "update", why: "changed here", patch: r.dirty(s.local)}
-	if r.Exists {
-		i.sent = r.Number
+	if !r.Exists {
+		// A create has no condition: it could overwrite what somebody made an
+		// instant ago. So it says nothing, and the rest follows on the condition
+		// that nobody was quicker.
+		return intent{kind: "update", why: "made here", patch: shadow.NewObject()}
 	}
-	if i.patch == nil {
-		i.patch = shadow.NewObject()
-	}
+	i := intent{kind: "update", why: "changed here", patch: r.dirty(s.local), sent: r.Number}
 	if size := shadow.Size(s.local.State); size > cloudLimit {
 		if i.patch = s.fitting(i.patch); i.patch == nil || !w.rule.partial {
 			return intent{why: "oversize", size: size}

@@ -64,7 +64,8 @@ type Reconciler struct {
 	pace        pace
 	budget      ledger
 	clock       clock
-	up, first   bool
+	up, virgin  bool      // virgin: there was no session yet
+	firsts      int       // that differed when the session began and were not looked at yet
 	down        time.Time // since when; of the last time
 	quiet       time.Time // nothing before it: the jitter after an outage
 	steady      time.Time // no comparisons before it
@@ -85,7 +86,7 @@ func Open(cfg Config, store *localshadow.Store, service *localshadow.Service, lo
 	}
 	now := time.Now()
 	r := &Reconciler{
-		store: store, service: service, log: log, first: true,
+		store: store, service: service, log: log, virgin: true,
 		tokens:   fmt.Sprintf("%.8s.%d.", store.Gateway(), store.Boot()),
 		random:   rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 		nudge:    make(chan struct{}, 1),
@@ -270,8 +271,10 @@ func (r *Reconciler) compare(now time.Time) {
 	for ; !now.Before(r.comparison); r.comparison = r.comparison.Add(r.interval(n)) {
 		id := r.book.ring[r.next%n]
 		r.next = (r.next + 1) % n
-		r.book.poke(id, func(rest *rest) { rest.flags |= doubt })
-		r.enqueue(id, verify)
+		if ok := r.book.time(r.book.peek(id).ok); ok.IsZero() || now.Sub(ok) > provenFor {
+			r.book.poke(id, func(rest *rest) { rest.flags |= doubt })
+			r.enqueue(id, verify)
+		}
 		if now.Sub(r.comparison) > comparisonsEvery { // the link was away for long, and all were compared since
 			r.comparison = now
 		}
@@ -316,7 +319,7 @@ func (r *Reconciler) due(now time.Time) (next time.Time) {
 	if wait := r.pace.wait(now); wait > 0 {
 		earlier(now.Add(wait))
 	} else if now.Before(r.steady) {
-		earlier(r.steady)
+		earlier(r.steady) // comparisons wait
 	}
 	return next
 }

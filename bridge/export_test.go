@@ -11,8 +11,17 @@ func (r *Reconciler) Seed(seed uint64) { r.random = rand.New(rand.NewPCG(seed, 2
 
 // Unpaced lifts the limits of the rate, for measuring what is under them.
 func (r *Reconciler) Unpaced() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.pace.most, r.pace.rate, r.pace.tokens = 1e9, 1e9, 1e9
 	r.pace.things = nil
+}
+
+// Paced ends Unpaced.
+func (r *Reconciler) Paced() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pace = newPace()
 }
 
 // Base is the cloud's document as the record has it.

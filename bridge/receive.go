@@ -82,21 +82,21 @@ func (r *Reconciler) deliver(m *mail, now time.Time) {
 }
 
 func (r *Reconciler) linkUp(kept bool, now time.Time) {
-	kept = kept && !r.first
+	kept = kept && !r.virgin
 	r.quiet = now
-	if !r.first && now.Sub(r.down) > jitterAfter {
+	if !r.virgin && now.Sub(r.down) > jitterAfter {
 		r.quiet = now.Add(time.Duration(r.random.Int64N(int64(maxJitter))))
 	}
 	r.steady = r.quiet.Add(verifyStable)
-	r.up, r.first = true, false
-	r.outstanding = 0
+	r.up, r.virgin = true, false
+	r.outstanding, r.firsts = 0, 0
 	for _, w := range r.book.order {
 		w.session()
 	}
 	for _, id := range r.book.ring {
 		c := idle
 		r.book.poke(id, func(rest *rest) {
-			rest.flags &^= absent | verified
+			rest.flags &^= absent | verified | first
 			if !kept {
 				rest.flags |= doubt
 			}
@@ -105,6 +105,8 @@ func (r *Reconciler) linkUp(kept bool, now time.Time) {
 				c = command
 			case rest.flags&dirty != 0:
 				c = changed
+				rest.flags |= first
+				r.firsts++
 			case rest.flags&doubt != 0:
 				c = verify
 			}

@@ -19,8 +19,6 @@ type record struct {
 	// Number is the highest number of the cloud's number line that was taken
 	// in: an update has its version, a delete the version after the last one.
 	Number int64 `json:"number,omitempty"`
-	// Tomb: the delete was seen, and Number is its own. After a 404 alone it is not.
-	Tomb bool `json:"tomb,omitempty"`
 	// Seen is the cloud's timestamp, in its seconds, of the last message merged.
 	Seen int64 `json:"seen,omitempty"`
 	// Settled is the local version at which both sides were equal last: of a
@@ -145,7 +143,7 @@ func (r *record) dirty(local *shadow.Document) *shadow.Object {
 
 // setBase takes in the cloud's document at a number.
 func (r *record) setBase(d shadow.Document, number, timestamp int64) {
-	r.Known, r.Exists, r.Tomb, r.Base = true, true, false, d
+	r.Known, r.Exists, r.Base = true, true, d
 	r.Base.Version = number
 	r.Number = number
 	r.Seen = max(r.Seen, timestamp)

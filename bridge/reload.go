@@ -37,6 +37,9 @@ func (r *Reconciler) commit(cfg Config, stored []shadow.ID) {
 			ring = append(ring, id)
 			continue
 		}
+		if b.peek(id).flags&first != 0 {
+			r.firsts--
+		}
 		if w := b.awake[id]; w != nil {
 			r.finish(w)
 			delete(b.awake, id)

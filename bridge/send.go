@@ -29,7 +29,7 @@ func (r *Reconciler) sendAll(now time.Time) {
 func (r *Reconciler) gather(now time.Time) (jobs []*job, messages []*message) {
 	r.pace.fill(now)
 	for r.outstanding+len(jobs) < maxOutstanding && until(r.pace.tokens-float64(len(jobs)), 1) == 0 {
-		id, c, ok := r.queues.pop(!now.Before(r.steady))
+		id, c, ok := r.queues.pop(r.firsts == 0 && !now.Before(r.steady))
 		if !ok {
 			break
 		}
@@ -41,6 +41,10 @@ func (r *Reconciler) gather(now time.Time) (jobs []*job, messages []*message) {
 			continue // a new configuration took it out
 		}
 		w.class = idle
+		if w.is(first) {
+			w.flags &^= first
+			r.firsts--
+		}
 		if w.request != nil || now.Before(w.wake) && !(w.paused && w.needGet) {
 			continue // it comes back with the answer, or when the wait is over
 		}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,14 +68,18 @@ type world struct {
 	history history
 	version map[shadow.ID]int64 // the last local one seen, which only grows
 	heard   *subscriber
+	clock   sync.Mutex
 	struck  map[string]int // knobs asked, by topic
 }
 
 func (w *world) start() {
-	w.store = shadowtest.MustOpenStoreAt(w.t, w.path)
+	w.store = shadowtest.MustOpenStoreWith(w.t, localshadow.Config{Path: w.path, Durability: localshadow.OneSecond}) // a copy of the files has it all
 	w.service = shadowtest.NewService(w.t, w.store, w.heard)
-	w.service.Now = func() time.Time { // nobody may rely on it
-		return time.Unix(w.rnd.Int64N(1<<32), 0)
+	clock := rand.New(rand.NewPCG(w.seed, 3))
+	w.service.Now = func() time.Time { // I15: nobody may rely on it
+		w.clock.Lock()
+		defer w.clock.Unlock()
+		return time.Unix(clock.Int64N(1<<32), 0)
 	}
 	cfg := bridge.Default()
 	cfg.Shadows = append(cfg.Shadows, "n") // else one that was made unseen stays unseen

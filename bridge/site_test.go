@@ -34,6 +34,7 @@ type site struct {
 	heard   shadowtest.Recorder
 	stop    context.CancelFunc
 	stopped chan struct{}
+	loose   bool // the store need not be durable
 }
 
 // inSite runs a test in a bubble, with a site that is not connected yet.
@@ -48,7 +49,11 @@ func inSite(t *testing.T, cfg bridge.Config, fn func(t *testing.T, s *site)) {
 }
 
 func (s *site) start() {
-	s.store = shadowtest.MustOpenStoreAt(s.t, s.path)
+	durability := localshadow.Sync
+	if s.loose {
+		durability = localshadow.OneSecond
+	}
+	s.store = shadowtest.MustOpenStoreWith(s.t, localshadow.Config{Path: s.path, Durability: durability})
 	s.service = shadowtest.NewService(s.t, s.store, &s.heard)
 	var err error
 	if s.sync, err = bridge.Open(s.cfg, s.store, s.service, nil); err != nil {

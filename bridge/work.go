@@ -53,6 +53,7 @@ const (
 	backoffMax       = 5 * time.Minute
 	forbiddenEvery   = 15 * time.Minute
 	comparisonsEvery = 24 * time.Hour
+	provenFor        = time.Hour      // an answer proves enough for so long
 	counterLife      = 47 * time.Hour // the cloud forgets the version of a deleted shadow after 48
 
 	conflictsBackoff = 3 // 409 in a row from which to wait

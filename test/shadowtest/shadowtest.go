@@ -22,7 +22,13 @@ func MustOpenStore(tb testing.TB) *localshadow.Store {
 // will be: one that a test closed itself is left alone by the cleanup.
 func MustOpenStoreAt(tb testing.TB, path string) *localshadow.Store {
 	tb.Helper()
-	s, err := localshadow.OpenStore(localshadow.Config{Path: path}, Log(tb))
+	return MustOpenStoreWith(tb, localshadow.Config{Path: path})
+}
+
+// MustOpenStoreWith is MustOpenStoreAt with a configuration.
+func MustOpenStoreWith(tb testing.TB, cfg localshadow.Config) *localshadow.Store {
+	tb.Helper()
+	s, err := localshadow.OpenStore(cfg, Log(tb))
 	if err != nil {
 		tb.Fatal(err)
 	}
