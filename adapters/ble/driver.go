@@ -82,6 +82,18 @@ func (d *Driver) adopt(next map[advert.MAC]*device) {
 		}
 	}
 	d.devices = next
+	for _, r := range d.radios {
+		if r.state() == statePassive {
+			r.stopped() // there may be more to listen for
+		}
+	}
+}
+
+// newMonitor is the monitor for the devices that there are.
+func (d *Driver) newMonitor() *monitor {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return newMonitor(d.devices)
 }
 
 // Run listens until ctx ends or the bus is gone.
@@ -228,7 +240,7 @@ func (r *run) listen(p dbus.ObjectPath, props, manager values) {
 	radio := newRadio(p, address, r.conn, patience, r.log)
 	radio.inherit(r.gone[radio.stats.Name])
 	if offersPassive(manager) {
-		radio.passive = newMonitor(r.devices)
+		radio.monitor = r.newMonitor
 	}
 	ctx, cancel := context.WithCancel(r.ctx)
 	radio.cancel = cancel

@@ -350,6 +350,20 @@ func TestDriver_Blocked(t *testing.T) {
 	mustListen(t, b)
 }
 
+// L26: who lacks the permission is told the group that has it.
+func TestL26_Denied(t *testing.T) {
+	b := bletest.MustBlueZ(t, bletest.Knobs{Denied: true})
+	d := MustDriver(t, map[string]ble.Thing{"fridge": {Config: ble.Config{MAC: fridge}}})
+	MustRun(t, d)
+	for end := time.Now().Add(patience); !strings.Contains(d.Stats().Err, "the user needs the group bluetooth"); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the error is %q, want the cure", d.Stats().Err)
+		}
+	}
+	b.Turn(func(k *bletest.Knobs) { k.Denied = false })
+	mustListen(t, b)
+}
+
 // Where bluetoothd offers it and nothing needs more, nothing is asked on the air.
 func TestDriver_Passive(t *testing.T) {
 	b := bletest.MustBlueZ(t, bletest.Knobs{Passive: true})
@@ -366,6 +380,47 @@ func TestDriver_Passive(t *testing.T) {
 			t.Fatalf("state %q, want passive", d.Stats().Radios[0].State)
 		}
 	}
+}
+
+// A thing that wants more than listening has the adapter discover; what is heard
+// passively goes on being heard.
+func TestDriver_PassiveNoMore(t *testing.T) {
+	b := bletest.MustBlueZ(t, bletest.Knobs{Passive: true})
+	_, things := MustValve(t, b)
+	d := MustDriver(t, map[string]ble.Thing{"fridge": {Config: ble.Config{MAC: fridge}}})
+	r := MustRun(t, d)
+	mustListen(t, b)
+	things["fridge"] = ble.Thing{Config: ble.Config{MAC: fridge}}
+	commit, _, err := d.Prepare(things)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.AwaitCalls(deadline(t), "RegisterMonitor", 1); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(patience); d.Stats().Radios[0].State != "passive" && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	commit()
+	if err := b.AwaitCalls(deadline(t), "StartDiscovery", 1); err != nil {
+		t.Fatal(err)
+	}
+	b.Advertise(bletest.Advert{MAC: valve, RSSI: -50})
+	b.Advertise(bthome(fridge, 0x01, 9))
+	r.value(t, "valve/level", num("42"))
+	r.value(t, "fridge/battery", num("9"))
+
+	// What is gone is let go, and what stays is not touched.
+	commit, _, err = d.Prepare(map[string]ble.Thing{"fridge": {Config: ble.Config{MAC: fridge}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit()
+	if err := b.AwaitCalls(deadline(t), "Disconnect", 1); err != nil {
+		t.Fatal(err)
+	}
+	b.Advertise(bthome(fridge, 0x01, 8))
+	r.value(t, "fridge/battery", num("8"))
 }
 
 func TestDriver_PassiveThatNeverBegins(t *testing.T) {

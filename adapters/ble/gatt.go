@@ -148,11 +148,14 @@ func (g *gatt) untilDue(now time.Time) time.Duration {
 }
 
 // session connects, reads what is due, and stays for as long as it is worth it.
-func (g *gatt) session(ctx context.Context, r *run, p dbus.ObjectPath) (err error) {
-	if err := g.connect(ctx, r, p); err != nil {
+func (g *gatt) session(ctx context.Context, r *run, p dbus.ObjectPath) error {
+	radio, err := g.connect(ctx, r, p)
+	if err != nil {
 		return err
 	}
+	radio.hold(1)
 	defer func() {
+		radio.hold(-1)
 		// The device is let go whatever happened, also when ctx has ended.
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 		defer cancel()
@@ -207,12 +210,12 @@ func (g *gatt) session(ctx context.Context, r *run, p dbus.ObjectPath) (err erro
 
 // connect makes the connection and waits until the device's services are known.
 // One adapter makes one connection at a time.
-func (g *gatt) connect(ctx context.Context, r *run, p dbus.ObjectPath) error {
+func (g *gatt) connect(ctx context.Context, r *run, p dbus.ObjectPath) (*radio, error) {
 	r.mu.Lock()
 	radio := r.radios[adapterOf(p)]
 	r.mu.Unlock()
 	if radio == nil {
-		return errNoBus
+		return nil, errNoBus
 	}
 	radio.dialing.Lock()
 	defer radio.dialing.Unlock()
@@ -222,23 +225,23 @@ func (g *gatt) connect(ctx context.Context, r *run, p dbus.ObjectPath) error {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	if err := r.conn.Object(bluez, p).CallWithContext(ctx, deviceIface+".Connect", 0).Err; err != nil && !isError(err, "AlreadyConnected") {
-		return fmt.Errorf("connect: %w", err)
+		return nil, fmt.Errorf("connect: %w", err)
 	}
 	var resolved dbus.Variant
 	err := r.conn.Object(bluez, p).CallWithContext(ctx, properties+".Get", 0, deviceIface, "ServicesResolved").Store(&resolved)
 	if is, _ := resolved.Value().(bool); err == nil && is {
-		return nil
+		return radio, nil
 	}
 	for {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait for its services: %w", ctx.Err())
+			return nil, fmt.Errorf("wait for its services: %w", ctx.Err())
 		case e := <-g.events:
 			if connected, has := e.props["Connected"].Value().(bool); has && !connected {
-				return errDisconnected
+				return nil, errDisconnected
 			}
 			if is, _ := e.props["ServicesResolved"].Value().(bool); is {
-				return nil
+				return radio, nil
 			}
 		}
 	}

@@ -42,7 +42,8 @@ type radio struct {
 	log  *slog.Logger
 
 	patience time.Duration
-	passive  *monitor // nil: passive listening is not wanted, or not offered
+	monitor  func() *monitor // makes one for what is to be heard; nil: none is offered, or none helps
+	passive  *monitor        // that is registered; keep's own
 	wake     chan struct{}
 	cancel   context.CancelFunc
 	dialing  sync.Mutex // held while a connection is made: one at a time
@@ -53,6 +54,7 @@ type radio struct {
 	window    time.Time
 	count     uint64 // of advertisements in the window
 	listening bool
+	held      int // connections: while there are any, the adapter is alive and not switched off
 }
 
 func newRadio(p dbus.ObjectPath, address string, conn *dbus.Conn, patience time.Duration, log *slog.Logger) *radio {
@@ -146,6 +148,9 @@ func (r *radio) attend(ctx context.Context, rung int) (next, step int) {
 	patience := min(r.patience<<max(0, min(rung-2, 8)), max(maxPatience, r.patience))
 	for {
 		r.mu.Lock()
+		if r.held > 0 {
+			r.last = time.Now()
+		}
 		last, listening := r.last, r.listening
 		r.mu.Unlock()
 		if last.After(began) {
@@ -197,15 +202,8 @@ func (r *radio) listen(ctx context.Context, step int) (state string, err error) 
 	if err := r.set(ctx, "Powered", true); err != nil {
 		return "", err
 	}
-	if r.passive != nil && step == 0 {
-		if err = r.passive.register(ctx, r); err == nil {
-			return statePassive, nil
-		}
-		r.log.Info("no passive listening; active instead", "err", explain(err))
-	}
-	if r.passive != nil {
-		r.passive.unregister(ctx, r)
-		r.passive = nil
+	if r.listenPassively(ctx, step) {
+		return statePassive, nil
 	}
 	// BlueZ refuses a filter while a discovery of ours is under way.
 	filter := values{"Transport": dbus.MakeVariant("le"), "DuplicateData": dbus.MakeVariant(true)}
@@ -216,6 +214,40 @@ func (r *radio) listen(ctx context.Context, step int) (state string, err error) 
 		return "", err
 	}
 	return stateActive, nil
+}
+
+// listenPassively does so where it is offered and enough. Once it has not helped
+// it is not tried again.
+func (r *radio) listenPassively(ctx context.Context, step int) bool {
+	if r.passive != nil {
+		r.passive.unregister(ctx, r)
+		r.passive = nil
+	}
+	if step > 0 {
+		r.monitor = nil
+	}
+	if r.monitor == nil {
+		return false
+	}
+	m := r.monitor()
+	if m == nil {
+		return false
+	}
+	if err := m.register(ctx, r); err != nil {
+		r.log.Info("no passive listening; active instead", "err", explain(err))
+		m.unregister(ctx, r)
+		r.monitor = nil
+		return false
+	}
+	r.passive = m
+	return true
+}
+
+// hold says that a connection is made (1) or ended (-1).
+func (r *radio) hold(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held += n
 }
 
 func (r *radio) call(ctx context.Context, method string, args ...any) error {

@@ -254,7 +254,7 @@ func TestDriver_Write(t *testing.T) {
 	dev.Answer(controller(&held))
 	d, r := MustRun(t, dev.Path(), map[string]serial.Thing{"dev": {
 		Config: serial.Config{
-			Parse: `^SP=(?P<setpoint>[\d.]+)$`, Refused: "^ERR", Timeout: time.Second,
+			Parse: `^SP=(?P<setpoint>[\d.]+)$`, Refused: "^ERR", Timeout: 300 * time.Millisecond,
 			Poll:     []serial.Poll{{Send: `SP?\r\n`, Every: 10 * time.Millisecond}},
 			Commands: map[string]serial.Command{"setpoint": {Send: `SP {value:.1}\r\n`, Read: `SP?\r\n`}},
 		},

@@ -51,3 +51,39 @@ func Render(send string, f Frame, c Check, p adapters.Point, value any) (fit any
 	data, err := t.render(p, value)
 	return fit, string(data), err
 }
+
+// Extract is what a configuration finds in a frame, by name; nil is no value.
+func Extract(c Config, points map[string]adapters.Point, frame []byte) map[string]any {
+	found := map[string]any{}
+	values, _ := newExtractor(c, points)(frame)
+	for _, v := range values {
+		found[v.name] = v.value
+	}
+	return found
+}
+
+// String is the type of a point that keeps text, where the configuration takes it.
+func String(c Config) string {
+	if c.Binary != nil {
+		return ""
+	}
+	return typeString
+}
+
+// Extractor counts the values of a frame.
+func Extractor(c Config) func([]byte) int {
+	extract := newExtractor(c, nil)
+	return func(frame []byte) int {
+		values, _ := extract(frame)
+		return len(values)
+	}
+}
+
+// Feeder counts the frames in what is heard.
+func Feeder(f Frame, c Check) func([]byte) int {
+	r := newFramer(f, c)
+	return func(heard []byte) (n int) {
+		r.feed(heard, func([]byte) { n++ })
+		return n
+	}
+}

@@ -31,6 +31,7 @@ type Knobs struct {
 	NoActivate bool // and never does
 	FilterBusy bool // a filter for discovery is refused: in progress
 	Blocked    bool // the adapter can't be switched on
+	Denied     bool // the caller may not use it
 	// Deaf says that nothing is heard until discovery has begun so many times
 	// more, and DeafUntilPower that not before the adapter is switched off and on.
 	Deaf           int
@@ -245,6 +246,9 @@ func (b *BlueZ) set(iface, name string, value dbus.Variant) *dbus.Error {
 	on, is := value.Value().(bool)
 	if iface != adapter || name != "Powered" || !is {
 		return dbus.NewError("org.bluez.Error.InvalidArguments", []any{"only Powered can be set"})
+	}
+	if b.knobs.Denied {
+		return dbus.NewError("org.freedesktop.DBus.Error.AccessDenied", []any{"Rejected send message"})
 	}
 	if on && b.knobs.Blocked {
 		return dbus.NewError("org.bluez.Error.Blocked", []any{"Blocked through rfkill"})
