@@ -21,6 +21,8 @@ import (
 // Gateway is what the console looks at.
 type Gateway interface {
 	Status() (Status, error)
+	// Numbers are the part of it that does not grow with the shadows.
+	Numbers() Status
 	Things() ([]Thing, error)
 	Shadows() Shadows
 	Access() Access

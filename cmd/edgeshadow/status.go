@@ -47,15 +47,26 @@ func printStatus(w io.Writer, s console.Status) error {
 	}
 	if len(s.Things) > 0 {
 		fmt.Fprintln(w)
-		if err := table(w, thingRows(s.Things)...); err != nil {
+		if err := glance(w, thingRows(s.Things), "edgeshadow thing list"); err != nil {
 			return err
 		}
 	}
 	if len(s.Unsynced) > 0 {
 		fmt.Fprintln(w)
-		return table(w, syncRows(s.Unsynced)...)
+		return glance(w, syncRows(s.Unsynced), "edgeshadow sync status")
 	}
 	return nil
+}
+
+// glance is the beginning of a table, and where the rest of it is.
+func glance(w io.Writer, rows [][]string, all string) error {
+	const most = 50
+	more := len(rows) - 1 - most // the heading is none
+	if err := table(w, rows[:min(len(rows), 1+most)]...); err != nil || more <= 0 {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "… and %d more: %s\n", more, all)
+	return err
 }
 
 // printUplink tells how the uplink is, since when and why, what it costs, and

@@ -17,7 +17,20 @@ import (
 // The methods below are what the console shows: console.Gateway.
 
 // Status is the whole of the gateway at a glance.
-func (g *Gateway) Status() (console.Status, error) {
+func (g *Gateway) Status() (s console.Status, err error) {
+	s = g.Numbers()
+	if s.Things, err = g.Things(); err != nil {
+		return s, err
+	}
+	if g.sync != nil {
+		s.Unsynced, err = g.sync.Unsynced()
+	}
+	return s, err
+}
+
+// Numbers are the Status without what is to be read of every shadow: of the
+// things there are those that are wired.
+func (g *Gateway) Numbers() console.Status {
 	s := console.Status{
 		Thing: g.cfg.Load().Gateway.Thing, Version: g.options.Version, Boot: g.store.Boot(), Since: g.began, Uptime: time.Since(g.began).Round(time.Second).String(),
 		Clients: g.broker.Stats(), Store: g.store.Stats(), Buses: g.field.Stats(), MemoryBytes: resident(),
@@ -29,21 +42,18 @@ func (g *Gateway) Status() (console.Status, error) {
 	for _, a := range g.Addrs() {
 		s.Listeners = append(s.Listeners, a.String())
 	}
-	things, err := g.Things()
-	if err != nil {
-		return s, err
+	for _, t := range g.field.Things() {
+		if t.Known {
+			s.Things = append(s.Things, console.Thing{Name: t.Name, Online: &t.Online, Quality: t.Quality})
+		}
 	}
-	s.Things = things
 	if g.uplink != nil {
 		up, stats, relayed := g.uplink.Status(), g.sync.Stats(), g.relay.Stats()
 		s.Uplink, s.Sync, s.Relay = &up, &stats, &relayed
 		traffic := g.traffic.read(time.Now(), up.BytesOut, up.BytesIn)
 		s.Traffic = &traffic
-		if s.Unsynced, err = g.sync.Unsynced(); err != nil {
-			return s, err
-		}
 	}
-	return s, nil
+	return s
 }
 
 // Ready is nil while what the gateway promises can be kept. The uplink is no
