@@ -42,6 +42,7 @@ type journal struct {
 	dir    string
 	origin Origin
 	log    *slog.Logger
+	disk   func() error  // nil while it has room
 	opened time.Time     // base's moment
 	base   time.Duration // of the journal's clock
 	room   chan struct{} // a slot for each message that waits for the disk
@@ -228,6 +229,7 @@ func (j *journal) prepare(batch []*entry) (records []*record, acked []func(), er
 	now := j.clock()
 	j.buffer = j.buffer[:0]
 	seq := j.head
+	full := j.disk()
 	for _, e := range batch {
 		r := &record{seq: seq, clock: now, topic: e.topic, payload: e.payload, qos: e.qos, retain: e.retain}
 		if e.clock != 0 {
@@ -240,6 +242,10 @@ func (j *journal) prepare(batch []*entry) (records []*record, acked []func(), er
 		case len(r.payload) > maxPayload: // no retry would ever help
 			j.stats.TooLarge++
 			acked = append(acked, e.acked)
+			continue
+		case full != nil:
+			j.stats.Refused++
+			j.complain("disk", "messages are not taken", "class", j.name, "err", full)
 			continue
 		case !j.fit(int64(len(j.buffer) + r.size())):
 			j.stats.Refused++

@@ -2,12 +2,14 @@ package relay_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -302,6 +304,36 @@ func TestJournal_DiskFails(t *testing.T) {
 	mustOpen(t, up, nil, dir, c.addr)
 	if diff := cmp.Diff([]string{"site1/1/data kept"}, lines(c.await(t, "one", atLeast(1)))); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// While the disk is almost full nothing is taken, and nothing is let go.
+func TestJournal_DiskFull(t *testing.T) {
+	r, err := relay.Open(up, nil, t.TempDir(), relay.Origin{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	var full atomic.Bool
+	r.Room = func() error {
+		if full.Load() {
+			return errors.New("disk almost full")
+		}
+		return nil
+	}
+	s := &site{Relay: r}
+	s.put(t, "line/1/data", "before")
+	full.Store(true)
+	s.Take(t.Context(), relay.Message{Topic: "line/1/data", Payload: []byte("while")}, func() { t.Error("acknowledged") })
+	await(t, "a refusal", func() bool { return s.class(t, "telemetry").Refused == 1 })
+	full.Store(false)
+	s.put(t, "line/1/data", "after")
+	if st := s.class(t, "telemetry"); st.Pending != 2 {
+		t.Errorf("%+v", st)
 	}
 }
 

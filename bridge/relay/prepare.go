@@ -26,7 +26,7 @@ func (r *Relay) Prepare(cfg Config, classes Classes) (commit, discard func(), er
 		if _, ok := r.journals[name]; ok {
 			continue
 		}
-		j, err := openJournal(r.dir, name, class, r.origin, r.log)
+		j, err := r.openJournal(name, class)
 		if err != nil {
 			discard()
 			return nil, nil, fmt.Errorf("relay: %w", err)

@@ -40,9 +40,12 @@ type Message struct {
 	Retain  bool
 }
 
-// Relay moves messages by rules. Set Local before Run.
+// Relay moves messages by rules. Set the fields before Run and Take.
 type Relay struct {
 	Local Broker
+	// Room is nil while the disk has room; an error refuses what comes, whatever
+	// the class. Nil: there always is.
+	Room func() error
 
 	dir    string
 	origin Origin
@@ -70,13 +73,26 @@ func Open(cfg Config, classes Classes, dir string, origin Origin, log *slog.Logg
 	}
 	r.rules.Store(&all)
 	for name, class := range r.needed(all, classes) {
-		j, err := openJournal(dir, name, class, origin, log)
+		j, err := r.openJournal(name, class)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("relay: %w", err), r.Close())
 		}
 		r.journals[name] = j
 	}
 	return r, nil
+}
+
+func (r *Relay) openJournal(name string, class Class) (*journal, error) {
+	j, err := openJournal(r.dir, name, class, r.origin, r.log)
+	if err == nil {
+		j.disk = func() error {
+			if r.Room == nil {
+				return nil
+			}
+			return r.Room()
+		}
+	}
+	return j, err
 }
 
 // needed are the classes that rules name or whose folder is there.

@@ -250,3 +250,23 @@ func TestClient_PublishThroughCuts(t *testing.T) {
 		t.Errorf("only %d publishes got through", said)
 	}
 }
+
+// An idle uplink costs its keep-alive: two bytes each way, which is 11,520
+// bytes of MQTT in a day of DefaultKeepAlive.
+func TestClient_Idle(t *testing.T) {
+	b := MustServe(t, nil)
+	c, r, _ := MustRun(t, "mqtt://"+b.addr, func(c *upstream.Client) { c.KeepAlive = time.Second })
+	r.await(t, "up new", 1)
+	before := c.Status()
+	s := awaitStatus(t, c, "three pings", func(s upstream.Status) bool { return s.BytesIn >= before.BytesIn+6 })
+	up, down := s.BytesOut-before.BytesOut, s.BytesIn-before.BytesIn
+	if up != down || up%2 != 0 || up > 8 {
+		t.Errorf("%d bytes up and %d down for three pings", up, down)
+	}
+	if day := 2 * 2 * int64(24*time.Hour/upstream.DefaultKeepAlive); day != 11_520 {
+		t.Errorf("a day costs %d bytes", day)
+	}
+	if s.Connects != 1 || s.MessagesIn+s.MessagesOut != 0 {
+		t.Errorf("%+v", s)
+	}
+}

@@ -25,7 +25,7 @@ func (g *Gateway) openCloud(cfg *config.Config) (err error) {
 	if g.relay, err = relay.Open(cfg.Relay, cfg.Journal, filepath.Join(cfg.Store.Path, "relay"), origin, g.log); err != nil {
 		return err
 	}
-	g.relay.Local = relayed{g.broker}
+	g.relay.Local, g.relay.Room = relayed{g.broker}, g.floor.room
 	g.relay.SetPace(backlogPace(cfg.Cloud.Config))
 	g.broker.Relay = relays{g.relay}
 	ends := &ends{sync: g.sync, relay: g.relay}

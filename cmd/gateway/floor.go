@@ -35,12 +35,20 @@ type floor struct {
 
 // check is nil, or why a reading can't be stored.
 func (f *floor) check() error {
+	err := f.room()
+	if err != nil {
+		f.held.Add(1)
+	}
+	return err
+}
+
+// room is nil, or that there is none but for shadows.
+func (f *floor) room() error {
 	now := time.Now()
 	if next := f.next.Load(); now.UnixNano() >= next && f.next.CompareAndSwap(next, now.Add(floorEvery).UnixNano()) {
 		f.look()
 	}
 	if low := f.low.Load(); low != nil {
-		f.held.Add(1)
 		return low
 	}
 	return nil
