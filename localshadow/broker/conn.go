@@ -234,10 +234,11 @@ func (c *conn) flush() {
 			c.traffic.buffered.Add(-int64(len(c.pending)))
 			c.pending = nil
 			c.flushing = false
-			if c.closed || c.err != nil {
+			over := c.closed || c.err != nil
+			c.mu.Unlock()
+			if over { // the listener's lock is taken there, and ours may be wanted with it held
 				_ = c.Conn.Close()
 			}
-			c.mu.Unlock()
 			return
 		}
 		out := c.pending

@@ -169,6 +169,11 @@ func (h *hook) readDisconnect(cl *mqtt.Client, c *conn, pk packets.Packet) (pack
 	}
 	if pk.ReasonCode == 0 {
 		c.goodbye.Store(true) // [MQTT-3.14.4-3]
+		// What comes from here on waits for the next connection, whenever the
+		// socket of this one is closed.
+		c.held.take(h.b.turns.of(cl.ID))
+		h.b.leave(cl)
+		c.held.release()
 	}
 	return pk, nil
 }

@@ -67,7 +67,8 @@ func TestBroker_SessionLongerThanTheBuffer(t *testing.T) {
 	b, _ := MustServe(t)
 	p, _ := mustOpen(t, b, v3, "sleeper", 0)
 	p.mustSubscribe(t, v3, 1, "q/#", 1)
-	_ = p.Close()
+	p.send(t, disconnect)
+	p.expectClosed(t)
 	sender := mustConnect(t, b, "sender")
 	payload := make([]byte, 32<<10)
 	const n = 400 // 12.5 MiB
