@@ -280,7 +280,7 @@ func (s *Store) commit() {
 			s.committed <- g
 		case <-tick:
 			unsynced, tick = false, nil
-			if err := s.db.Sync(); err != nil {
+			if err := s.wal.sync(); err != nil {
 				s.fail(fmt.Errorf("sync store: %w", err))
 			}
 		}
@@ -302,7 +302,14 @@ func (s *Store) write(g *group) error {
 			return fmt.Errorf("commit %d operations: %w", len(g.ops), err)
 		}
 	}
-	if err := txn.Commit(); err != nil {
+	err := txn.Commit()
+	if err == nil {
+		err = s.wal.follow()
+	}
+	if err == nil && s.durability == Sync {
+		err = s.wal.sync()
+	}
+	if err != nil {
 		return fmt.Errorf("commit %d operations: %w", len(g.ops), err)
 	}
 	took := time.Since(begin)

@@ -118,7 +118,13 @@ func (s *Store) open() (err error) {
 			return err
 		}
 	}
-	return s.begin()
+	if s.wal, err = openWAL(s.dir); err != nil {
+		return errors.Join(fmt.Errorf("open the store's log: %w", err), s.db.Close())
+	}
+	if err := errors.Join(s.begin(), s.wal.follow(), s.wal.sync()); err != nil {
+		return errors.Join(err, s.wal.close())
+	}
+	return nil
 }
 
 // openDatabase opens badger under the marker's watch.
@@ -146,7 +152,7 @@ func (s *Store) openDatabase(mark marker) (*badger.DB, error) {
 // leave them mapped into memory as badger would. Values stay below maxInline.
 func (s *Store) options() badger.Options {
 	return badger.DefaultOptions(s.dir).
-		WithSyncWrites(s.durability == Sync).
+		WithSyncWrites(false). // see wal
 		WithMemTableSize(memTableSize).WithNumMemtables(2).
 		WithBaseTableSize(tableSize).WithBaseLevelSize(2 * tableSize).WithBlockSize(blockSize).
 		WithNumLevelZeroTables(2).WithNumLevelZeroTablesStall(6).WithNumCompactors(2).WithNumGoroutines(1).

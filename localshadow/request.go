@@ -125,11 +125,13 @@ func (s *Service) tell(r *request) []byte {
 }
 
 func (s *Service) tellUpdated(id shadow.ID, prev, cur *shadow.Document, now int64, token *string) {
-	if s.Publisher != nil {
+	if s.wanted(id, "update/delta") {
 		var differs bool
 		if s.message, differs = shadow.AppendDelta(s.message[:0], cur, now, token); differs { // D8
 			s.publish(id, "update/delta", bytes.Clone(s.message))
 		}
+	}
+	if s.wanted(id, "update/documents") {
 		s.message = shadow.AppendDocuments(s.message[:0], prev, cur, now, token) // P1
 		s.publish(id, "update/documents", bytes.Clone(s.message))
 	}

@@ -15,6 +15,13 @@ type Publisher interface {
 	Publish(topic string, payload []byte)
 }
 
+// Audience is a Publisher that knows whether anybody would hear a message. One
+// that nobody would hear is not made: the documents of an update are the longest
+// of all messages, and mostly nobody wants them.
+type Audience interface {
+	Wanted(topic string) bool
+}
+
 // Change is one committed change of a local document.
 type Change struct {
 	ID shadow.ID
@@ -82,6 +89,14 @@ func (s *Service) publish(id shadow.ID, suffix string, payload []byte) {
 	if s.Publisher != nil {
 		s.Publisher.Publish(id.Topic(suffix), payload)
 	}
+}
+
+// wanted tells whether somebody hears a message.
+func (s *Service) wanted(id shadow.ID, suffix string) bool {
+	if a, ok := s.Publisher.(Audience); ok {
+		return a.Wanted(id.Topic(suffix))
+	}
+	return s.Publisher != nil
 }
 
 // Handle serves one request that came over MQTT; op is get, update or delete.

@@ -38,6 +38,7 @@ type Store struct {
 	durability Durability
 	log        *slog.Logger
 	db         *badger.DB
+	wal        *wal // of the committer
 	lock       *os.File
 
 	boot        uint64
@@ -172,6 +173,6 @@ func (s *Store) close() error {
 	if err := s.db.Close(); err != nil {
 		errs = append(errs, fmt.Errorf("close store: %w", err))
 	}
-	errs = append(errs, s.lock.Close())
+	errs = append(errs, s.wal.close(), s.lock.Close())
 	return errors.Join(errs...)
 }

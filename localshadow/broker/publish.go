@@ -162,6 +162,16 @@ func (b *Broker) fan(m *message, r *receipt) {
 	fans.Put(f)
 }
 
+// Wanted tells whether a subscription matches a topic.
+func (b *Broker) Wanted(topic string) bool {
+	f := fans.Get().(*fanning)
+	f.subs = b.filters.match(topic, f.subs[:0])
+	wanted := len(f.subs) > 0
+	clear(f.subs)
+	fans.Put(f)
+	return wanted
+}
+
 // find is where the target of a session is, if there is one.
 func (f *fanning) find(s *session, place map[*session]int) int {
 	if place != nil {
