@@ -137,10 +137,13 @@ func (d *Driver) transmit(p *port.Port, t template, point adapters.Point, value 
 	d.count(len(data))
 	d.tapped(Chunk{Sent: data})
 	d.exchange.deadline = d.exchange.deadline.Add(d.setup.line.Time(len(data)))
-	if err := p.Write(data, time.Second); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		return err
+	d.busySince(time.Now()) // a line that nobody drains may take no more, for ever
+	err = p.Write(data, time.Second)
+	d.busySince(time.Time{})
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil // it is not answered: that is told
 	}
-	return nil
+	return err
 }
 
 func (d *Driver) nextWrite() *write {

@@ -39,6 +39,16 @@ func (d *Driver) count(n int) {
 	d.stats.SkippedBytes = d.framer.stats.Skipped
 }
 
+// busySince tells what a watchdog looks at: since when the line is written to.
+func (d *Driver) busySince(at time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stats.BusySince = nil
+	if !at.IsZero() {
+		d.stats.BusySince = &at
+	}
+}
+
 // Stats is what the port did since the start.
 func (d *Driver) Stats() adapters.BusStats {
 	d.mu.Lock()

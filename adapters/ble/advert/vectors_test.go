@@ -152,3 +152,21 @@ func TestParse(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkDecode is the cost of one advertisement, in each format, plain and
+// sealed.
+func BenchmarkDecode(b *testing.B) {
+	for _, v := range bletest.Vectors {
+		if v.Want == "" {
+			continue
+		}
+		data, key := dataOf(b, v)
+		b.Run(v.Format+"/"+v.Name, func(b *testing.B) {
+			for b.Loop() {
+				if frames := advert.Decode(data, advert.Auto, key); len(frames) != 1 {
+					b.Fatal(frames)
+				}
+			}
+		})
+	}
+}
