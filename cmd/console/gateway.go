@@ -13,6 +13,7 @@ import (
 	"edgeshadow/bridge/relay"
 	"edgeshadow/bridge/upstream"
 	"edgeshadow/localshadow"
+	"edgeshadow/localshadow/access"
 	"edgeshadow/localshadow/broker"
 	"edgeshadow/localshadow/registry"
 	"edgeshadow/localshadow/shadow"
@@ -82,6 +83,7 @@ type Status struct {
 	Things      []Thing                `json:"things"`
 	Buses       []adapters.BusStats    `json:"buses"`
 	Clients     broker.Stats           `json:"clients"`
+	Access      access.Stats           `json:"access"`
 	Store       localshadow.StoreStats `json:"store"`
 	Held        Held                   `json:"held"`
 	Traffic     *Traffic               `json:"traffic"`      // null: no uplink

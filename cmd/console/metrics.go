@@ -49,6 +49,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	counter("broker_received_bytes_total", "Bytes received from clients.", float64(s.Clients.BytesReceived))
 	counter("broker_sent_bytes_total", "Bytes sent to clients.", float64(s.Clients.BytesSent))
 	counter("broker_connections_refused_total", "Connections refused.", float64(s.Clients.Refused))
+	counter("access_denied_total", "What clients asked for and may not.", float64(s.Access.Denied))
 	gauge("store_size_bytes", "Size of the store's files.", float64(s.Store.Size))
 	gauge("store_disk_free_bytes", "Free space of the store's file system.", float64(s.Store.DiskFree))
 	gauge("store_disk_full", "1 while writes are refused for lack of space.", one(s.Store.DiskFull))

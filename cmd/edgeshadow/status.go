@@ -34,6 +34,9 @@ func printStatus(w io.Writer, s console.Status) error {
 	fmt.Fprintf(w, "listen   %s\n", strings.Join(s.Listeners, ", "))
 	fmt.Fprintf(w, "clients  %d connected, %d messages in, %d out, %d dropped, %d refused\n",
 		s.Clients.Clients, s.Clients.Received, s.Clients.Sent, s.Clients.Dropped, s.Clients.Refused)
+	if s.Access.Denied > 0 {
+		fmt.Fprintf(w, "access   %d refusals; edgeshadow access denied tells them\n", s.Access.Denied)
+	}
 	printUplink(w, s)
 	printRelay(w, s.Relay)
 	printStore(w, s)

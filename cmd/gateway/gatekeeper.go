@@ -40,7 +40,7 @@ func (g *Gateway) Endpoint(protocol string) string {
 		host, _, _ := net.SplitHostPort(l.Address)
 		_, port, err := net.SplitHostPort(addrs[i].String())
 		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-			host = access.Hosts()[0]
+			host = access.LANHost()
 		}
 		if err == nil {
 			return net.JoinHostPort(host, port)

@@ -127,3 +127,19 @@ func (a *Access) Denied() []Denial {
 	slices.Reverse(out)
 	return out
 }
+
+// Stats are the numbers for operators.
+type Stats struct {
+	Denied   uint64 `json:"denied"` // since the start; of messages that were withheld from a subscriber 1, 10, 100, …
+	Keys     int    `json:"keys"`
+	Policies int    `json:"policies"` // configured and put
+	Revoked  int    `json:"revoked"`  // certificates
+}
+
+// Stats reads the numbers.
+func (a *Access) Stats() Stats {
+	s := a.state.Load()
+	a.denials.mu.Lock()
+	defer a.denials.mu.Unlock()
+	return Stats{a.denials.total, len(s.keys), len(s.files) + len(s.put), len(s.revoked)}
+}

@@ -215,6 +215,9 @@ func TestDenied(t *testing.T) {
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+	if s := a.Stats(); s.Denied != 33 {
+		t.Errorf("%+v", s)
+	}
 	for i := range 1000 {
 		p.Refused("iot:Publish", strings.Repeat("x", i))
 	}

@@ -27,3 +27,15 @@ func Hosts() []string {
 	slices.Sort(addresses)
 	return append(names, slices.Compact(addresses)...)
 }
+
+// LANHost is one of Hosts for a command that a device runs: an address, because
+// names of the LAN are often known to nobody.
+func LANHost() string {
+	all := Hosts()
+	for _, h := range all {
+		if ip := net.ParseIP(h); ip != nil && ip.To4() != nil && !ip.IsLoopback() && !ip.IsLinkLocalUnicast() {
+			return h
+		}
+	}
+	return all[0]
+}
