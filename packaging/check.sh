@@ -25,6 +25,7 @@ for arch in amd64 arm64 armhf; do
 done
 
 root=$(mktemp -d)
+chmod 0755 "$root"
 daemon=
 stop() {
     if [ -n "$daemon" ]; then kill "$daemon" 2>/dev/null && wait "$daemon" || true; daemon=; fi
@@ -70,7 +71,7 @@ inside edgeshadow shadow update lamp '{"state":{"desired":{"power":"off"}}}' >/d
 [ "$(version)" = '"version":2' ] || fail "no shadow of version 2"
 
 say "the unit"
-inside systemd-analyze verify /lib/systemd/system/edgeshadow.service
+inside systemd-analyze verify --man=no /lib/systemd/system/edgeshadow.service
 inside systemd-analyze security --offline=yes --threshold=20 /lib/systemd/system/edgeshadow.service | tail -n 1
 
 say "the main job: a whole site with the installed binary"
