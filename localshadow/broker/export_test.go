@@ -117,3 +117,11 @@ func (b *Broker) TakeWeb(c net.Conn) {
 	b.gate.enter(c.RemoteAddr())
 	b.web.take(&place{Conn: c, l: l, rules: &rules{protocol: HTTP, auth: []string{Anonymous}}})
 }
+
+// TellArrival makes the event of a client that connects.
+func (b *Broker) TellArrival(client string) {
+	var version int64 = 1
+	b.tell("presence", "connected", client, presence{Session: "s", Principal: "p"}, func(e *event) {
+		e.Address, e.Version = "127.0.0.1", &version
+	})
+}

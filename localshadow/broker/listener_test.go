@@ -200,6 +200,39 @@ func TestListener_ForeignPages(t *testing.T) {
 	}
 }
 
+// What a page of another site sends is refused on any listener, with the
+// certificate that the browser may show for it.
+func TestListener_CrossOrigin(t *testing.T) {
+	b := mustRun(t, broker.Config{Listeners: []broker.Listener{
+		{Address: ":0", Protocol: broker.HTTP, Auth: []string{broker.Anonymous}, Insecure: true},
+	}}, newHeld(), nil, func(b *broker.Broker) {
+		b.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	})
+	_, port, err := net.SplitHostPort(b.Addrs()[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := "127.0.0.1:" + port
+	for _, tt := range []struct {
+		name, value string
+		want        int
+	}{
+		{"X-None", "", 200}, {"Origin", "http://" + host, 200}, {"Origin", "https://evil.example", 403},
+		{"Sec-Fetch-Site", "cross-site", 403}, {"Sec-Fetch-Site", "same-origin", 200},
+	} {
+		r, _ := http.NewRequest("POST", "http://"+host+"/topics/x", nil)
+		r.Header.Set(tt.name, tt.value)
+		got, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = got.Body.Close()
+		if got.StatusCode != tt.want {
+			t.Errorf("%s: %s: %d, want %d", tt.name, tt.value, got.StatusCode, tt.want)
+		}
+	}
+}
+
 // A request without what the listener wants never comes to the handler.
 func TestListener_Unauthorized(t *testing.T) {
 	ca := MustOpenCA(t)

@@ -119,10 +119,16 @@ func (b *Broker) serveWeb(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "a page of another site asks", http.StatusForbidden)
 	case p.rules.protocol == WS:
 		b.serveWebSocket(w, r, p)
+	case crossOrigin.Check(r) != nil:
+		deny(w, http.StatusForbidden, "ForbiddenException", "Forbidden")
 	default:
 		b.serveHTTP(w, r, p)
 	}
 }
+
+// crossOrigin keeps what a page of another site sends away from what a browser
+// shows by itself, a certificate for example. It looks at what browsers alone send.
+var crossOrigin = http.NewCrossOriginProtection()
 
 // foreign tells whether a browser asks for a page of another machine. What
 // listens on loopback trusts who runs here, and not what their browsers show.
