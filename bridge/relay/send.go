@@ -11,8 +11,8 @@ import (
 const maxInflight = 32
 
 const (
-	saveEvery   = 2 * time.Second  // what was sent is noted
-	expireEvery = 30 * time.Second // old segments are let go
+	saveEvery   = 250 * time.Millisecond // what was sent is noted: after a kill so much comes twice
+	expireEvery = 30 * time.Second       // old segments are let go
 )
 
 // send sends until ctx ends.

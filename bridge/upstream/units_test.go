@@ -2,6 +2,7 @@ package upstream_test
 
 import (
 	"crypto/tls"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -134,15 +135,37 @@ func TestConfig_Validate(t *testing.T) {
 	}
 }
 
-// AWS takes MQTT on port 443 from who asks for it by ALPN only (SHADOW 26).
-func TestConfig_ALPN(t *testing.T) {
-	for endpoint, want := range map[string]int{"mqtts://h:443": 1, "mqtts://h": 0} {
-		c, err := upstream.Config{Endpoint: endpoint}.TLSConfig()
+// AWS takes MQTT on port 443 from who asks for it by ALPN only (SHADOW 26), and
+// wants to know by SNI which endpoint is meant; a custom root is trusted, and a
+// client certificate shown.
+func TestConfig_Handshake(t *testing.T) {
+	ca := MustCA(t)
+	crt, key := MustWrite(t, nil), MustWrite(t, nil)
+	mustEnroll(t, ca, crt, key)
+	for endpoint, protocol := range map[string]string{
+		"mqtts://localhost:443": "x-amzn-mqtt-ca", "mqtts://localhost": "", "wss://localhost": "",
+	} {
+		client, err := upstream.Config{Endpoint: endpoint, CA: MustWrite(t, ca.PEM()), Certificate: crt, Key: key}.TLSConfig()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := len(c.NextProtos); got != want {
-			t.Errorf("%s: %d protocols, want %d", endpoint, got, want)
+		server := serverTLS(ca)
+		server.ClientAuth = tls.RequireAndVerifyClientCert
+		server.NextProtos = []string{"x-amzn-mqtt-ca"}
+		here, there := net.Pipe()
+		done := make(chan error, 1)
+		s := tls.Server(there, server)
+		go func() { done <- s.HandshakeContext(t.Context()) }()
+		if err := tls.Client(here, client).HandshakeContext(t.Context()); err != nil {
+			t.Fatalf("%s: %v", endpoint, err)
 		}
+		if err := <-done; err != nil {
+			t.Fatalf("%s: %v", endpoint, err)
+		}
+		got := s.ConnectionState()
+		if got.NegotiatedProtocol != protocol || got.ServerName != "localhost" || got.PeerCertificates[0].Subject.CommonName != "gw-1" {
+			t.Errorf("%s: protocol %q, server name %q, client %s", endpoint, got.NegotiatedProtocol, got.ServerName, got.PeerCertificates[0].Subject)
+		}
+		_, _ = here.Close(), there.Close()
 	}
 }
