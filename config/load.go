@@ -14,6 +14,20 @@ import (
 // DefaultPath is the main file when no other is named.
 const DefaultPath = "/etc/edgeshadow/edgeshadow.yaml"
 
+// ReadError says that the main file can't be read.
+type ReadError struct{ Err error }
+
+func (e *ReadError) Error() string { return "read configuration: " + e.Err.Error() }
+func (e *ReadError) Unwrap() error { return e.Err }
+
+// Hint is the cure, for operators.
+func (e *ReadError) Hint() string {
+	if errors.Is(e.Err, fs.ErrNotExist) {
+		return "edgeshadow setup writes one; -c or EDGESHADOW_CONFIG names another"
+	}
+	return ""
+}
+
 // Load reads the main file at path and conf.d/*.yaml beside it, in the order of
 // their names. An empty path is DefaultPath, which may be missing; any other
 // file that is missing is an error. The error of files that hold mistakes is
@@ -34,7 +48,7 @@ func read(path string, optional bool) (*Config, *node, error) {
 	}
 	data, err := os.ReadFile(path)
 	if err != nil && !(optional && errors.Is(err, fs.ErrNotExist)) {
-		return nil, nil, fmt.Errorf("read configuration: %w", err)
+		return nil, nil, &ReadError{err}
 	}
 	r := newReport(path)
 	files, whole := readAll(path, data, r)

@@ -52,18 +52,20 @@ type listed struct {
 type lister struct{ found []listed }
 
 func (l *lister) value(w where, v reflect.Value) {
-	if v.Kind() == reflect.Pointer {
-		if !v.IsNil() {
-			l.value(w, v.Elem())
+	said := v.Kind() == reflect.Pointer // nil is what says nothing; 0 is a value
+	if said {
+		if v.IsNil() {
+			return
 		}
-		return
+		v = v.Elem()
 	}
 	if text, secret, ok := leaf(v); ok {
+		if v.IsZero() && !said {
+			return
+		}
 		last := w.shape[strings.LastIndexByte(w.shape, '.')+1:]
 		secret = secret || secrets[last] && !references[w.shape]
-		if text != "" {
-			l.found = append(l.found, listed{Setting{Path: w.path, Value: text}, secret})
-		}
+		l.found = append(l.found, listed{Setting{Path: w.path, Value: text}, secret})
 		return
 	}
 	switch v.Kind() {
@@ -106,15 +108,9 @@ func keys(v reflect.Value) map[string]bool {
 	return out
 }
 
-// leaf is the text of what has one; "" is an empty value.
+// leaf is the text of what has one.
 func leaf(v reflect.Value) (text string, secret, ok bool) {
-	if !v.CanInterface() {
-		return "", false, true
-	}
 	_, secret = v.Interface().(slog.LogValuer)
-	if v.IsZero() && v.Kind() != reflect.Struct {
-		return "", secret, v.Kind() != reflect.Map && v.Kind() != reflect.Slice
-	}
 	switch t := v.Interface().(type) {
 	case time.Duration:
 		return t.String(), secret, true

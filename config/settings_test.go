@@ -16,7 +16,7 @@ sync: {conflict: cloud}
 buses:
   plc: {type: modbus-tcp, host: "10.0.0.20:502"}
 things:
-  boiler: {bus: plc, every: 1s, points: {a.b: {at: "discrete:1"}}}
+  boiler: {bus: plc, unit: 0, every: 1s, points: {a.b: {at: "discrete:1"}}}
   spare: {type: lamp}
 `
 
@@ -27,7 +27,7 @@ sync: {conflict: cloud}
 buses:
   plc: {type: modbus-tcp, host: "10.0.0.20:502"}
 things:
-  boiler: {bus: plc, every: 500ms, points: {a.b: {at: "discrete:1"}, c: {at: "discrete:2"}}}
+  boiler: {bus: plc, unit: 0, every: 500ms, points: {a.b: {at: "discrete:1"}, c: {at: "discrete:2"}}}
   lamp: {type: lamp}
 `
 
@@ -67,12 +67,16 @@ func TestShow(t *testing.T) {
 	for _, s := range settings {
 		got[s.Path] = s
 	}
+	if s, ok := got["buses.plc.line"]; ok {
+		t.Errorf("what nobody said is told: %v", s)
+	}
 	for _, want := range []config.Setting{
 		{Path: "gateway.memory", Value: "64MiB", Origin: file + ":2:30"},
 		{Path: "sync.conflict.desired", Value: "cloud", Origin: file + ":4:18"},
+		{Path: "things.boiler.unit", Value: "0", Origin: file + ":8:28"},
 		{Path: "sync.direction", Value: "both", Origin: "default"},
 		{Path: "broker.listeners[1].tls.auto", Value: "true", Origin: file + ":3:75"},
-		{Path: "things.boiler.points.a.b.at", Value: "discrete:1", Origin: file + ":8:52"},
+		{Path: "things.boiler.points.a.b.at", Value: "discrete:1", Origin: file + ":8:61"},
 	} {
 		if diff := cmp.Diff(want, got[want.Path]); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", want.Path, diff)
