@@ -177,16 +177,12 @@ func (b *Bus) connect(ctx context.Context, now time.Time) {
 		u.breaker.retry(now)
 	}
 	b.mu.Lock()
-	told := b.stats.Err
 	b.link = l
-	b.stats.Connected, b.stats.Err = true, ""
+	b.stats.Connected = true // that it is well again an answer will show
 	b.stats.Sessions++
 	b.mu.Unlock()
 	if ctx.Err() != nil {
 		l.interrupt() // Run's own interrupt may have come before there was a link
-	}
-	if told != "" {
-		b.log.Info("bus is back", "address", b.cfg.Address())
 	}
 	if b.cfg.Settle > 0 {
 		sleep(ctx, b.cfg.Settle)
@@ -201,6 +197,17 @@ func (b *Bus) down(err error) {
 	b.mu.Unlock()
 	if told == "" && !ending {
 		b.log.Warn("bus is down; it is tried again", "address", b.cfg.Address(), "err", err)
+	}
+}
+
+// well notes that the link carries answers.
+func (b *Bus) well() {
+	b.mu.Lock()
+	told := b.stats.Err
+	b.stats.Err = ""
+	b.mu.Unlock()
+	if told != "" {
+		b.log.Info("bus is back", "address", b.cfg.Address())
 	}
 }
 
@@ -228,6 +235,7 @@ func (b *Bus) send(request []byte) ([]byte, error) {
 	switch {
 	case err == nil:
 		b.dialing.Reset()
+		b.well()
 	case !errors.Is(err, ErrTimeout):
 		b.hangUp()
 		b.redial = time.Now().Add(b.dialing.NextBackOff())

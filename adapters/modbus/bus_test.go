@@ -246,3 +246,30 @@ func TestL2_HealsByItself(t *testing.T) {
 	s.awaitValue(t, "boiler", "water", num("30"))
 	s.await(t, "boiler", adapters.ConnectivityShadow, "all good", func(doc map[string]any) bool { return doc["quality"] == nil })
 }
+
+// TestBus_ReportsWithinTwoIntervals: what changes in the device is reported
+// before its third poll.
+func TestBus_ReportsWithinTwoIntervals(t *testing.T) {
+	t.Parallel()
+	server := MustServeBoiler(t)
+	things := boiler()
+	b := things["boiler"]
+	b.Every = 200 * time.Millisecond
+	things["boiler"] = b
+	s := MustRun(t, tcp(server), things)
+	s.awaitValue(t, "boiler", "water", num("21.5"))
+	for i := range 3 {
+		server.SetInput(1, 0, uint16(300+10*i))
+		server.ClearLog()
+		s.awaitValue(t, "boiler", "water", num(fmt.Sprint(30+i)))
+		polls := 0
+		for _, r := range server.Log() {
+			if r.Table == modbustest.Input {
+				polls++
+			}
+		}
+		if polls > 2 {
+			t.Errorf("reported after %d polls", polls)
+		}
+	}
+}

@@ -27,6 +27,9 @@ const (
 	// defaultMaxGap is how many registers are read along to save a request: on
 	// a slow line 16 bytes cost less than a request does.
 	defaultMaxGap = 8
+	// maxTimeout and maxGap keep a typing error from stopping a bus.
+	maxTimeout = time.Minute
+	maxGap     = 5 * time.Second
 	// defaultGap is the silence between frames of a line. The specification
 	// asks for 3.5 characters; many devices, and most converters, need more.
 	defaultGap = 20 * time.Millisecond
@@ -173,11 +176,11 @@ func (c Config) validate(fault func(key, text string)) {
 		gap = *c.Gap
 	}
 	for _, d := range []struct {
-		key   string
-		value time.Duration
-	}{{".timeout", c.Timeout}, {".gap", gap}, {".settle", c.Settle}} {
-		if d.value < 0 || d.value > time.Minute {
-			fault(d.key, fmt.Sprintf("%s; 0 to 1m", d.value))
+		key         string
+		value, most time.Duration
+	}{{".timeout", c.Timeout, maxTimeout}, {".gap", gap, maxGap}, {".settle", c.Settle, maxTimeout}} {
+		if d.value < 0 || d.value > d.most {
+			fault(d.key, fmt.Sprintf("%s; 0 to %s", d.value, d.most))
 		}
 	}
 }

@@ -116,3 +116,37 @@ func TestBus_RefusalIsTold(t *testing.T) {
 		return q["pump"] == "exception(4)"
 	})
 }
+
+// TestBus_ConverterWithoutUnit: a converter that says that it can't reach a unit
+// (exceptions 10 and 11) speaks for a unit that is silent.
+func TestBus_ConverterWithoutUnit(t *testing.T) {
+	t.Parallel()
+	server := MustServeBoiler(t)
+	s := MustRun(t, tcp(server), boiler())
+	s.awaitOnline(t, "boiler", true)
+	server.FailAll(1, 11)
+	s.awaitOnline(t, "boiler", false)
+	s.await(t, "boiler", adapters.ConnectivityShadow, "exception(11)", func(doc map[string]any) bool {
+		q, _ := doc["quality"].(map[string]any)
+		return q["water"] == "exception(11)"
+	})
+	server.FailAll(1, 0)
+	s.awaitOnline(t, "boiler", true)
+}
+
+// TestL2_DeadConverter: a converter that has died without a word shows by
+// silence alone, and gets another connection.
+func TestL2_DeadConverter(t *testing.T) {
+	t.Parallel()
+	server := modbustest.MustServeRTU(t)
+	s := MustRun(t, modbus.Buses{"line": {Type: modbus.RTUTCP, Host: server.Addr(), Gap: milliseconds(0)}}, nil)
+	for range 12 {
+		_, err := s.buses["line"].Exchange(t.Context(), modbus.Request{Unit: 9, Table: "input", Count: 1, Timeout: 5 * time.Millisecond})
+		if !errors.Is(err, modbus.ErrTimeout) {
+			t.Fatal(err)
+		}
+	}
+	if _, all := server.Sessions(); all != 2 {
+		t.Errorf("%d connections, want a second after ten silences", all)
+	}
+}

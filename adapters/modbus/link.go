@@ -37,7 +37,7 @@ func (c Config) open(ctx context.Context) (link, error) {
 		return nil, err
 	}
 	if c.Type == RTUTCP {
-		return newRTU(&stream{conn: conn}, nil), nil
+		return newStream(&stream{conn: conn}), nil
 	}
 	return newSession(conn), nil
 }

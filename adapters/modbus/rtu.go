@@ -15,6 +15,9 @@ const (
 	// maxDrain bounds how much stale input is dropped before a request: a line
 	// that never rests is no reason not to speak.
 	maxDrain = 4096
+	// streamSilences is maxSilences of a line behind a converter: it takes one
+	// connection at a time, and would answer an old one first.
+	streamSilences = 10
 )
 
 // line carries bytes: *port.Port, or a stream.
@@ -31,10 +34,13 @@ type line interface {
 // rtu speaks Modbus RTU over a line: a link.
 type rtu struct {
 	line     line
-	wire     func(characters int) time.Duration // that characters take; nil: unknown, and in the timeout
+	wire     func(characters int) time.Duration // that characters take; 0: it is in the timeout
 	stop     atomic.Bool
 	buf      [2 * maxFrameRTU]byte
 	discards uint64
+
+	silences int // timeouts since anything was heard
+	patience int // of them, after which the link counts as dead; 0: it never does
 
 	// A unit that did not answer in time may yet: until then it is asked
 	// nothing that the late answer would seem to answer.
@@ -42,11 +48,12 @@ type rtu struct {
 	lateUntil time.Time
 }
 
-func newRTU(l line, wire func(int) time.Duration) *rtu {
-	if wire == nil {
-		wire = func(int) time.Duration { return 0 }
-	}
-	return &rtu{line: l, wire: wire}
+func newRTU(l line, wire func(int) time.Duration) *rtu { return &rtu{line: l, wire: wire} }
+
+// newStream is RTU over a connection. One that is dead shows no other way than
+// by silence; a serial port tells.
+func newStream(l line) *rtu {
+	return &rtu{line: l, wire: func(int) time.Duration { return 0 }, patience: streamSilences}
 }
 
 var errInterrupted = errors.New("the bus ends")
@@ -64,6 +71,9 @@ func (r *rtu) exchange(request []byte, timeout time.Duration) ([]byte, error) {
 	for {
 		n, err := r.read(r.buf[have:], deadline)
 		have += n
+		if n > 0 {
+			r.silences = 0
+		}
 		if answer, skipped := findAnswer(r.buf[:have], request); answer != nil {
 			r.discards += uint64(min(skipped, 1))
 			return answer, nil
@@ -72,6 +82,9 @@ func (r *rtu) exchange(request []byte, timeout time.Duration) ([]byte, error) {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			r.discards += uint64(min(have, 1))
 			r.late, r.lateUntil = request[0], time.Now().Add(wait)
+			if r.silences++; r.silences == r.patience {
+				return nil, fmt.Errorf("%d requests in a row: %w", r.silences, errSilent)
+			}
 			return nil, ErrTimeout
 		case err != nil:
 			return nil, err
