@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/godbus/dbus/v5"
 
 	"edgeshadow/adapters"
@@ -96,14 +97,32 @@ func (d *Driver) newMonitor() *monitor {
 	return newMonitor(d.devices)
 }
 
-// Run listens until ctx ends or the bus is gone.
+// Run listens until ctx ends. A bus that is not there, or goes, is told once and
+// tried again: Run does not fail.
 func (d *Driver) Run(ctx context.Context, emit func(...adapters.Reading)) error {
+	again := &backoff.ExponentialBackOff{InitialInterval: 500 * time.Millisecond, MaxInterval: 30 * time.Second, Multiplier: 2, RandomizationFactor: 0.3}
+	again.Reset()
+	for ctx.Err() == nil {
+		began := time.Now()
+		if err := d.Listen(ctx, emit); err != nil {
+			d.fail(err)
+		}
+		if time.Since(began) > time.Minute {
+			again.Reset()
+		}
+		rest(ctx, nil, again.NextBackOff())
+	}
+	return nil
+}
+
+// Listen listens over one connection to the bus: until ctx ends, or the bus is
+// gone, which is an error.
+func (d *Driver) Listen(ctx context.Context, emit func(...adapters.Reading)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := newSignals()
 	conn, err := dbus.ConnectSystemBus(dbus.WithSignalHandler(s))
 	if err != nil {
-		d.fail(err)
 		return fmt.Errorf("connect to the D-Bus of the system: %w", err)
 	}
 	var wg sync.WaitGroup
@@ -118,7 +137,6 @@ func (d *Driver) Run(ctx context.Context, emit func(...adapters.Reading)) error 
 		_ = conn.Close()
 	}()
 	if err := watch(conn); err != nil {
-		d.fail(err)
 		return fmt.Errorf("watch bluetoothd: %w", err)
 	}
 	d.mu.Lock()
@@ -138,7 +156,6 @@ func (d *Driver) Run(ctx context.Context, emit func(...adapters.Reading)) error 
 		case <-ctx.Done():
 			return nil
 		case <-conn.Context().Done():
-			d.fail(errStopped)
 			return errStopped
 		case sig := <-s.control:
 			run.control(sig)
@@ -173,8 +190,12 @@ func (r *run) enumerate() {
 		return
 	}
 	r.mu.Lock()
+	told := r.err
 	r.err = ""
 	r.mu.Unlock()
+	if told != "" {
+		r.log.Info("Bluetooth is back")
+	}
 	for _, p := range slices.Sorted(maps.Keys(have)) {
 		r.added(p, have[p])
 	}
@@ -220,7 +241,10 @@ func (r *run) added(p dbus.ObjectPath, have map[string]values) {
 		r.listen(p, props, have[monitorManager])
 	}
 	if props, is := have[deviceIface]; is {
-		r.hear(p, props)
+		// Of a device without a strength BlueZ only remembers what it once said.
+		if _, now := props["RSSI"]; now {
+			r.hear(p, props)
+		}
 		r.located(p)
 	}
 }

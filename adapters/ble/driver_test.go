@@ -93,22 +93,19 @@ func MustDriver(tb testing.TB, things map[string]ble.Thing) *ble.Driver {
 	return d
 }
 
-// MustRun runs a driver until the test ends; it is started again whenever it
-// fails, as a Supervisor does.
+// MustRun runs a driver until the test ends.
 func MustRun(tb testing.TB, d *ble.Driver) *readings {
 	tb.Helper()
 	r := newReadings()
 	ctx, cancel := context.WithCancel(tb.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for ctx.Err() == nil {
-			if err := d.Run(ctx, r.emit); err != nil && ctx.Err() == nil {
-				time.Sleep(10 * time.Millisecond)
-			}
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx, r.emit) }()
+	tb.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			tb.Errorf("run: %v", err)
 		}
-	}()
-	tb.Cleanup(func() { cancel(); <-done })
+	})
 	return r
 }
 
@@ -472,18 +469,40 @@ func TestDriver_TenThousandAdvertisements(t *testing.T) {
 	t.Logf("heap %d kB, after ten thousand more %d kB", before>>10, after>>10)
 }
 
-// The bus itself is restarted: Run ends with an error, and another Run works.
-func TestDriver_BusGone(t *testing.T) {
+// The bus itself goes, and another takes its place.
+func TestDriver_BusGoneAndBack(t *testing.T) {
 	b := bletest.MustBlueZ(t, bletest.Knobs{})
 	d := MustDriver(t, map[string]ble.Thing{"fridge": {Config: ble.Config{MAC: fridge}}})
-	done := make(chan error, 1)
-	go func() { done <- d.Run(t.Context(), func(...adapters.Reading) {}) }()
+	r := MustRun(t, d)
 	mustListen(t, b)
 	b.Bus().Stop()
-	if err := <-done; err == nil {
-		t.Error("the bus is gone, and Run returned nil")
+	for end := time.Now().Add(patience); d.Stats().Err == ""; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("nobody noticed that the bus is gone")
+		}
 	}
-	if s := d.Stats(); s.Connected || s.Err == "" {
-		t.Errorf("stats %+v, want an error", s)
+	if d.Stats().Connected {
+		t.Error("connected over a bus that is gone")
+	}
+	other := bletest.MustBlueZ(t, bletest.Knobs{})
+	mustListen(t, other)
+	other.Advertise(bthome(fridge, 0x01, 9))
+	r.value(t, "fridge/battery", num("9"))
+	if why := d.Stats().Err; why != "" {
+		t.Errorf("the error is %q, want none", why)
+	}
+}
+
+// What BlueZ remembers of a device that is not heard is no reading.
+func TestDriver_RememberedIsNotHeard(t *testing.T) {
+	b := bletest.MustBlueZ(t, bletest.Knobs{})
+	b.Remember(bthome(fridge, 0x01, 1))
+	d := MustDriver(t, map[string]ble.Thing{"fridge": {Config: ble.Config{MAC: fridge}}})
+	r := MustRun(t, d)
+	mustListen(t, b)
+	b.Advertise(bthome(fridge, 0x01, 2))
+	r.value(t, "fridge/battery", num("2"))
+	if n := r.times("fridge/battery"); n != 1 {
+		t.Errorf("%d readings, want the one that was heard", n)
 	}
 }

@@ -86,7 +86,7 @@ func near(ctx context.Context, long time.Duration, path string) ([]ble.Sighting,
 	listening, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
-	go func() { ended <- d.Run(listening, func(...adapters.Reading) {}) }()
+	go func() { ended <- d.Listen(listening, func(...adapters.Reading) {}) }()
 	heard := make(chan []ble.Sighting, 1)
 	go func() { heard <- d.Near(listening, long) }()
 	select {

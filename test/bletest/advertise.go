@@ -68,6 +68,16 @@ func (b *BlueZ) Advertise(a Advert) (heard bool) {
 	return true
 }
 
+// Remember has the daemon know a device from before, which is not heard.
+func (b *BlueZ) Remember(a Advert) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	v := a.props()
+	delete(v, "RSSI")
+	v["Address"] = dbus.MakeVariant(a.MAC)
+	b.known[pathOf(a.MAC)] = v
+}
+
 // Forget has the daemon forget a device that was not heard for long.
 func (b *BlueZ) Forget(mac string) {
 	b.mu.Lock()
