@@ -47,6 +47,7 @@ type journal struct {
 	base   time.Duration // of the journal's clock
 	room   chan struct{} // a slot for each message that waits for the disk
 	nudge  chan struct{} // capacity 1: there is something to send
+	sent   chan struct{} // capacity 1: something was sent, and not noted yet
 	wg     sync.WaitGroup
 
 	mu         sync.Mutex
@@ -71,7 +72,7 @@ type journal struct {
 func openJournal(dir, name string, class Class, origin Origin, log *slog.Logger) (*journal, error) {
 	j := &journal{
 		name: name, dir: filepath.Join(dir, name), class: class, origin: origin, log: log, opened: time.Now(),
-		room: make(chan struct{}, maxWaiting), nudge: make(chan struct{}, 1),
+		room: make(chan struct{}, maxWaiting), nudge: make(chan struct{}, 1), sent: make(chan struct{}, 1),
 		outlet: newOutlet(), latest: map[string]uint64{}, told: map[string]time.Time{},
 	}
 	if err := os.MkdirAll(j.dir, 0o700); err != nil {

@@ -255,6 +255,10 @@ func (j *journal) done(seq uint64) {
 	j.progress.done(seq)
 	j.dirty = true
 	j.sweep()
+	select {
+	case j.sent <- struct{}{}:
+	default:
+	}
 }
 
 // finished takes the outcome of a record that was sent.

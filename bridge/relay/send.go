@@ -29,16 +29,25 @@ func (r *Relay) send(ctx context.Context, j *journal) {
 	}
 }
 
-// keep notes what was sent, and lets go what is too old.
+// keep notes what was sent, and lets go what is too old. While nothing happens
+// it sleeps.
 func (r *Relay) keep(ctx context.Context, j *journal) {
-	save, expire := time.NewTicker(saveEvery), time.NewTicker(expireEvery)
-	defer save.Stop()
+	expire := time.NewTicker(expireEvery)
 	defer expire.Stop()
+	save := time.NewTimer(saveEvery)
+	save.Stop()
+	defer save.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-save.C:
+		case <-j.sent:
+			save.Reset(saveEvery)
+			select {
+			case <-save.C:
+			case <-ctx.Done():
+				return // Close saves
+			}
 			if err := j.save(false); err != nil {
 				r.log.Debug("journal: what was sent is not noted", "class", j.name, "err", err)
 			}
