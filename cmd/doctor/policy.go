@@ -15,6 +15,9 @@ import (
 // maxPolicy is what AWS IoT takes of a policy document, in characters.
 const maxPolicy = 2048
 
+// maxSubscriptions is what AWS IoT takes on one connection.
+const maxSubscriptions = 50
+
 // Policy is a policy document of AWS IoT.
 type Policy struct {
 	Version   string
@@ -89,8 +92,12 @@ func (d *Doctor) policyFor(things []string) *Policy {
 			retain = append(retain, arn+"topic/"+n.Topic)
 		}
 	}
+	clients := []string{arn + "client/" + d.cfg.Gateway.Thing}
+	if len(d.filters()) > maxSubscriptions {
+		clients = append(clients, clients[0]+"-*") // further connections have names of their own
+	}
 	p := &Policy{"2012-10-17", []Statement{
-		allow("iot:Connect", arn+"client/"+d.cfg.Gateway.Thing),
+		allow("iot:Connect", clients...),
 		allow("iot:Subscribe", filters...),
 		allow("iot:Receive", receive...),
 		allow("iot:Publish", publish...),
