@@ -254,7 +254,7 @@ func TestBus_ReportsWithinTwoIntervals(t *testing.T) {
 	server := MustServeBoiler(t)
 	things := boiler()
 	b := things["boiler"]
-	b.Every = 200 * time.Millisecond
+	b.Every = 500 * time.Millisecond
 	things["boiler"] = b
 	s := MustRun(t, tcp(server), things)
 	s.awaitValue(t, "boiler", "water", num("21.5"))
