@@ -142,13 +142,18 @@ func (j *journal) load(i int) error {
 // clock is the time that the journal was open, over all starts.
 func (j *journal) clock() time.Duration { return j.base + time.Since(j.opened) }
 
-// take puts a message into the queue for the disk; false when ctx ended first
-// or the journal is closed.
+// take puts a message into the queue for the disk; false when ctx ended before
+// there was room, or the journal is closed. The last wills of a broker that
+// stops come with a context that has ended.
 func (j *journal) take(ctx context.Context, e *entry) bool {
 	select {
 	case j.room <- struct{}{}:
-	case <-ctx.Done():
-		return false
+	default:
+		select {
+		case j.room <- struct{}{}:
+		case <-ctx.Done():
+			return false
+		}
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()

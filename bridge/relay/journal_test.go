@@ -346,13 +346,18 @@ func TestJournal_TooLarge(t *testing.T) {
 	}
 }
 
-// Who waits for the disk stops waiting when its context ends, and a closed
-// journal acknowledges nothing.
+// A message is kept whose context has ended, as that of the last wills of a
+// broker that stops; a closed journal acknowledges nothing.
 func TestJournal_Closed(t *testing.T) {
 	s := mustOpen(t, up, nil, t.TempDir(), "")
-	s.stop()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
+	for range 20 {
+		acked := make(chan struct{})
+		s.Take(ctx, relay.Message{Topic: "line/1/data"}, func() { close(acked) })
+		<-acked
+	}
+	s.stop()
 	for _, ctx := range []context.Context{t.Context(), ctx} {
 		if !s.Take(ctx, relay.Message{Topic: "line/1/data"}, func() { t.Error("acknowledged") }) {
 			t.Error("a rule's message was not taken")
