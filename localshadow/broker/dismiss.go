@@ -18,6 +18,7 @@ func (b *Broker) Dismiss(cause string, whose func(Principal) bool) {
 			continue
 		}
 		b.log.Info("client disconnected", "client", cl.ID, "remote", cl.Net.Remote, "principal", c.principal.Name(), "err", cause)
+		c.because(forbidden)
 		b.end(cl, packets.ErrNotAuthorized)
 	}
 }
