@@ -123,7 +123,7 @@ func round(n uint64) bool {
 func (a *Access) Denied() []Denial {
 	a.denials.mu.Lock()
 	defer a.denials.mu.Unlock()
-	out := slices.Clone(a.denials.all)
+	out := append([]Denial{}, a.denials.all...)
 	slices.Reverse(out)
 	return out
 }
