@@ -2,6 +2,7 @@ package ble
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -43,7 +44,7 @@ func (s *seen) add(now time.Time, radio string, h heard) {
 	d := s.devices[h.MAC]
 	if d == nil {
 		if len(s.devices) >= maxSeen {
-			s.forget(now)
+			s.forget()
 		}
 		d = &sighting{services: map[string][]byte{}, makers: map[uint16][]byte{}}
 		s.devices[h.MAC] = d
@@ -64,21 +65,13 @@ func (s *seen) add(now time.Time, radio string, h heard) {
 	}
 }
 
-// forget drops the devices that were not heard for long, and when there are
-// none the one that was not for longest. s.mu is held.
-func (s *seen) forget(now time.Time) {
-	var oldest advert.MAC
-	var at time.Time
-	before := len(s.devices)
-	for mac, d := range s.devices {
-		if now.Sub(d.at) > seenFor {
-			delete(s.devices, mac)
-		} else if at.IsZero() || d.at.Before(at) {
-			oldest, at = mac, d.at
-		}
-	}
-	if len(s.devices) == before {
-		delete(s.devices, oldest)
+// forget drops the eighth of the devices that was not heard for longest, so that
+// a crowd of strangers does not cost a look at all of them each. s.mu is held.
+func (s *seen) forget() {
+	all := slices.Collect(maps.Values(s.devices))
+	slices.SortFunc(all, func(a, b *sighting) int { return a.at.Compare(b.at) })
+	for _, d := range all[:len(all)/8+1] {
+		delete(s.devices, d.MAC)
 	}
 }
 

@@ -52,11 +52,13 @@ func (b *BlueZ) Advertise(a Advert) (heard bool) {
 	}
 	v := a.props()
 	_, known := b.known[at]
-	if !known {
+	if !known && !b.knobs.Forgetful {
 		b.known[at] = values{"Address": dbus.MakeVariant(a.MAC), "Adapter": dbus.MakeVariant(hci0)}
 	}
-	for name, value := range v {
-		b.known[at][name] = value
+	if b.known[at] != nil {
+		for name, value := range v {
+			b.known[at][name] = value
+		}
 	}
 	b.mu.Unlock()
 	if known {

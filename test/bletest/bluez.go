@@ -32,6 +32,7 @@ type Knobs struct {
 	FilterBusy bool // a filter for discovery is refused: in progress
 	Blocked    bool // the adapter can't be switched on
 	Denied     bool // the caller may not use it
+	Forgetful  bool // each advertisement is that of a device that was never heard
 	// Deaf says that nothing is heard until discovery has begun so many times
 	// more, and DeafUntilPower that not before the adapter is switched off and on.
 	Deaf           int
