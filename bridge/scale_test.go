@@ -77,6 +77,9 @@ func TestTenThousand_SessionLost(t *testing.T) {
 			t.Fatal(err)
 		}
 		took, least := time.Since(began), many/20*time.Second
+		if many < 10_000 {
+			least += 5 * time.Second // of stability before the first, which is within the twentieth of many
+		}
 		if took > least*105/100 {
 			t.Errorf("%d gets took %v, the rate alone takes %v", many, took, least)
 		}
