@@ -51,6 +51,9 @@ const (
 	Paced          = paced
 	MaxPerAddress  = maxPerAddress
 	MaxConnections = maxConnections
+
+	ConnectsAtOnce    = connectsAtOnce
+	ConnectsPerSecond = connectsPerSecond
 )
 
 // RoundTripMessage writes the record of a message at one time and reads it at

@@ -9,18 +9,18 @@ const (
 	burst       = 3 // seconds' worth
 )
 
-// bucket counts what is left of a rate. It belongs to one goroutine.
+// bucket counts what is left of a rate. One goroutine at a time may use it.
 type bucket struct {
 	left float64
 	at   time.Time
 }
 
-// allow takes one packet out, of a rate of so many per second.
-func (k *bucket) allow(now time.Time, perSecond float64) bool {
+// take takes one out, of so many per second and so many at once.
+func (k *bucket) take(now time.Time, perSecond, atOnce float64) bool {
 	if k.at.IsZero() {
-		k.left = burst * perSecond
+		k.left = atOnce
 	} else {
-		k.left = min(burst*perSecond, k.left+perSecond*now.Sub(k.at).Seconds())
+		k.left = min(atOnce, k.left+perSecond*now.Sub(k.at).Seconds())
 	}
 	k.at = now
 	if k.left < 1 {
@@ -28,4 +28,9 @@ func (k *bucket) allow(now time.Time, perSecond float64) bool {
 	}
 	k.left--
 	return true
+}
+
+// allow is take for packets, of which burst seconds' worth may come at once.
+func (k *bucket) allow(now time.Time, perSecond float64) bool {
+	return k.take(now, perSecond, burst*perSecond)
 }
