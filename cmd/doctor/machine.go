@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	serialport "edgeshadow/adapters/port"
 	"edgeshadow/localshadow"
 )
 
@@ -94,6 +95,8 @@ func (d *Doctor) ports() {
 		default:
 			if err := d.may(port, unix.R_OK|unix.W_OK); err != nil {
 				d.say(name, Fail, err.Error(), "adduser edgeshadow dialout, then systemctl restart edgeshadow")
+			} else if stable := (serialport.Machine{}).Unstable(port); stable != "" {
+				d.say(name, Warn, "there, for "+ports[port]+"; this name moves with the order of plugging", "write port: "+stable)
 			} else {
 				d.say(name, OK, "there, for "+ports[port], "")
 			}

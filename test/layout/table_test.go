@@ -15,7 +15,7 @@ var table = map[string][]string{
 	"cmd/edgeshadow": {"cmd/...", "config", "localshadow/...", "adapters/...", "bridge/..."},
 	"cmd/demo":       {"cmd/gateway", "config", "localshadow/shadow", "bridge/upstream", "test/linktest", "test/modbustest"},
 	"cmd/setup":      {"config", "adapters/port"},
-	"cmd/doctor":     {"cmd/console", "config", "localshadow", "adapters", "adapters/ble", "bridge", "bridge/upstream"},
+	"cmd/doctor":     {"cmd/console", "config", "localshadow", "adapters", "adapters/ble", "adapters/port", "bridge", "bridge/upstream"},
 	"cmd/pubsub":     {},
 	"cmd/gateway":    {"cmd/console", "config", "localshadow/...", "adapters/...", "bridge/..."},
 	"cmd/console":    {"localshadow/...", "adapters/...", "bridge/..."}, // the numbers that it renders
