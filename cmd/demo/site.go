@@ -157,7 +157,8 @@ func (s *site) start(ctx context.Context, side string, files func(address string
 		return nil, "", err
 	}
 	g, err := gateway.Open(cfg, gateway.Options{
-		Socket: s.socket(side), Log: slog.New(slog.NewTextHandler(logFile, nil)), Backoff: quick,
+		Version: "demo",
+		Socket:  s.socket(side), Log: slog.New(slog.NewTextHandler(logFile, nil)), Backoff: quick,
 		File: s.path(side, "edgeshadow.yaml"),
 	})
 	if err != nil {

@@ -1,70 +1,25 @@
 package gateway
 
 import (
-	"archive/tar"
-	"compress/gzip"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
 	"os"
-	"path"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"edgeshadow/config"
 	"edgeshadow/localshadow"
 )
 
-// maxRestored bounds one file of a backup, but for the store.
-const maxRestored = 4 << 20
-
 // Restored is what a restore did.
 type Restored struct {
 	Manifest
 	Files    []string // that were written
 	SetAside []string // what was there before, under its new name
-}
-
-// ReadManifest reads what a backup is of.
-func ReadManifest(r io.Reader) (m Manifest, err error) {
-	zipped, err := gzip.NewReader(r)
-	if err != nil {
-		return m, fmt.Errorf("it is no backup: %w", err)
-	}
-	archive := tar.NewReader(zipped)
-	header, err := archive.Next()
-	if err != nil || header.Name != backupManifest {
-		return m, errors.Join(errors.New("it is no backup"), err)
-	}
-	if err := json.NewDecoder(io.LimitReader(archive, maxRestored)).Decode(&m); err != nil {
-		return m, fmt.Errorf("it is no backup: %w", err)
-	}
-	if m.Format != backupFormat {
-		return m, fmt.Errorf("a backup of format %d; this version reads %d", m.Format, backupFormat)
-	}
-	return m, nil
-}
-
-// VerifyBackup reads a backup to its end.
-func VerifyBackup(r io.Reader) error {
-	zipped, err := gzip.NewReader(r)
-	if err != nil {
-		return err
-	}
-	archive := tar.NewReader(zipped)
-	for {
-		if _, err := archive.Next(); errors.Is(err, io.EOF) {
-			_, err := io.Copy(io.Discard, zipped) // to its checksum
-			return err
-		} else if err != nil {
-			return err
-		}
-	}
 }
 
 // Restore brings a backup back while no daemon runs. The configuration goes into
@@ -95,68 +50,6 @@ func Restore(file, main string, log *slog.Logger) (out Restored, err error) {
 		return out, fmt.Errorf("%s: %w", file, err)
 	}
 	return out, u.install()
-}
-
-// unpacking is a backup on its way into its place.
-type unpacking struct {
-	main, staged string
-	log          *slog.Logger
-	out          *Restored
-}
-
-func (u *unpacking) unpack(r io.Reader) error {
-	zipped, err := gzip.NewReader(r)
-	if err != nil {
-		return err
-	}
-	archive := tar.NewReader(zipped)
-	dump, err := os.Create(filepath.Join(u.staged, "store.dump"))
-	if err != nil {
-		return err
-	}
-	defer dump.Close()
-	for {
-		header, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			if _, err := io.Copy(io.Discard, zipped); err != nil { // to its checksum
-				return err
-			}
-			return dump.Close()
-		}
-		if err != nil {
-			return err
-		}
-		switch name := header.Name; {
-		case name == backupManifest:
-		case strings.HasPrefix(name, backupStore):
-			_, err = io.Copy(dump, archive)
-		case strings.HasPrefix(name, backupPKI), strings.HasPrefix(name, backupConfig):
-			err = u.write(name, fs.FileMode(header.Mode).Perm(), archive)
-		default:
-			err = fmt.Errorf("it holds %q", name)
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-func (u *unpacking) write(name string, mode fs.FileMode, from io.Reader) error {
-	if !filepath.IsLocal(name) || name != path.Clean(name) {
-		return fmt.Errorf("it holds %q", name)
-	}
-	target := filepath.Join(u.staged, name)
-	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
-		return err
-	}
-	data, err := io.ReadAll(io.LimitReader(from, maxRestored+1))
-	if err != nil {
-		return err
-	}
-	if len(data) > maxRestored {
-		return fmt.Errorf("%s is too large", name)
-	}
-	return os.WriteFile(target, data, mode)
 }
 
 // install puts everything into its place.
