@@ -215,9 +215,11 @@ func (k *keeper) keep(s *session) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.put(sessionKey(s.id), appendSession(nil, s), !s.stored)
-	for _, sub := range s.subs {
-		k.put(filterKey(s.id, sub.filter), appendSubscription(nil, sub), true)
+	k.put(sessionKey(s.id), appendSession(nil, s), false)
+	if !s.stored {
+		for _, sub := range s.subs {
+			k.put(filterKey(s.id, sub.filter), appendSubscription(nil, sub), false)
+		}
 	}
 	s.stored = true
 	k.wake()

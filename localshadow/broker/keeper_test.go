@@ -14,8 +14,9 @@ import (
 // kept is a broker over a store, that is ended and begun again.
 type kept struct {
 	*broker.Broker
-	dir string
-	end func()
+	dir   string
+	store *localshadow.Store
+	end   func()
 }
 
 // mustKeep runs a broker over the store of a folder. end stops both.
@@ -35,7 +36,7 @@ func mustKeep(tb testing.TB, dir string) *kept {
 	done := make(chan error, 1)
 	go func() { done <- b.Run(ctx) }()
 	ended := false
-	k := &kept{Broker: b, dir: dir}
+	k := &kept{Broker: b, dir: dir, store: store}
 	k.end = func() {
 		if ended {
 			return
@@ -171,5 +172,32 @@ func TestKeeper_QoS2(t *testing.T) {
 	p.expect(t, pubrec)
 	if _, payload := watch.expectMessage(t, qos2, "q/x"); payload != "new" {
 		t.Errorf("message %s", payload)
+	}
+}
+
+// What a kill between two removals leaves behind is taken away at the next start.
+func TestKeeper_Orphans(t *testing.T) {
+	b := mustKeep(t, t.TempDir())
+	orphans := []string{"b/f/ghost\x00a/#", "b/x/ghost\x00\x00\x01", "b/q/ghost\x00\x00\x00\x00\x00\x00\x00\x00\x01", "b/m/\x00\x00\x00\x00\x00\x00\x00\x02"}
+	records := broker.Records() // a message, a session, a subscription, a delivery
+	err := b.store.Update(t.Context(), func(tx *localshadow.Tx) error {
+		for i, kind := range []int{2, 2, 3, 0} {
+			if err := tx.Set([]byte(orphans[i]), records[kind]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = b.again(t).again(t)
+	if err := b.store.View(func(r localshadow.Reader) error {
+		return r.Scan([]byte("b/"), func(key, _ []byte) error {
+			t.Errorf("%q is still there", key)
+			return nil
+		})
+	}); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -2,12 +2,17 @@ package broker
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"edgeshadow/localshadow"
 )
+
+// errOrphan says that the session of a record has ended, or the message of a
+// delivery: a kill came between the removals.
+var errOrphan = errors.New("belongs to nothing")
 
 // load brings back what the store has kept. A record that can't be read is left
 // out and counted: one of them must not keep the gateway from starting.
@@ -21,7 +26,10 @@ func (b *Broker) load() error {
 	err := b.Store.View(func(r localshadow.Reader) error {
 		scan := func(prefix string, read func(key string, value []byte) error) error {
 			return r.Scan([]byte(prefix), func(key, value []byte) error {
-				if err := read(string(key[len(prefix):]), value); err != nil {
+				switch err := read(string(key[len(prefix):]), value); {
+				case errors.Is(err, errOrphan):
+					b.keeper.remove(string(key))
+				case err != nil:
 					bad++
 				}
 				return nil
@@ -90,8 +98,11 @@ func (b *Broker) loadSession(client string, value []byte) error {
 func (b *Broker) loadSubscription(key string, value []byte) error {
 	client, _, _ := strings.Cut(key, "\x00")
 	sub, err := readSubscription(value)
-	if err != nil || b.sessions.byID[client] == nil {
-		return errRecord
+	switch {
+	case err != nil:
+		return err
+	case b.sessions.byID[client] == nil:
+		return errOrphan
 	}
 	sub.s = b.sessions.byID[client]
 	sub.s.subs[sub.filter] = sub
@@ -102,8 +113,11 @@ func (b *Broker) loadSubscription(key string, value []byte) error {
 func (b *Broker) loadExchange(key string, _ []byte) error {
 	client, id, _ := strings.Cut(key, "\x00")
 	s := b.sessions.byID[client]
-	if len(id) != 2 || s == nil {
+	switch {
+	case len(id) != 2:
 		return errRecord
+	case s == nil:
+		return errOrphan
 	}
 	s.exchanges.ids[binary.BigEndian.Uint16([]byte(id))] = &exchange{received: true}
 	return nil
@@ -113,8 +127,13 @@ func (b *Broker) loadDelivery(key string, value []byte, messages map[uint64]*mes
 	client, seq, _ := strings.Cut(key, "\x00")
 	d, number, err := readDelivery(value)
 	s, m := b.sessions.byID[client], messages[number]
-	if err != nil || len(seq) != 8 || s == nil || m == nil || s.byID[d.id] != nil || d.id == 0 {
+	switch {
+	case err != nil:
+		return err
+	case len(seq) != 8 || d.id == 0:
 		return errRecord
+	case s == nil || m == nil || s.byID[d.id] != nil:
+		return errOrphan
 	}
 	// Whether it was sent is not written. At QoS 2 the client may know its id.
 	d.m, d.again = m, d.qos == 2

@@ -68,14 +68,14 @@ func lasting(cl *mqtt.Client, pk packets.Packet) (lasts bool, d time.Duration) {
 func (ss *sessions) makeRoom() error {
 	n := 0
 	var oldest *session
+	var longest int64
 	for _, s := range ss.byID {
-		if !s.lasts {
-			continue
-		}
-		n++
 		s.mu.Lock()
-		if s.link == nil && len(s.byID) == 0 && (oldest == nil || s.absent < oldest.absent) {
-			oldest = s
+		if s.lasts {
+			n++
+			if s.link == nil && len(s.byID) == 0 && (oldest == nil || s.absent < longest) {
+				oldest, longest = s, s.absent
+			}
 		}
 		s.mu.Unlock()
 	}
