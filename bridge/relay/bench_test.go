@@ -11,7 +11,7 @@ import (
 )
 
 // underWay is how many messages whoever publishes has without a PUBACK.
-const underWay = 32
+const underWay = 64
 
 // BenchmarkThroughput takes messages of 200 bytes to the cloud with QoS 1: with
 // the bare client library, and through the journal on disk.

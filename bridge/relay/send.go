@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// maxInflight bounds what one class has under way; AWS takes 100 of a
-// connection in all (SHADOW 27).
-const maxInflight = 32
+// maxInflight bounds what one class has under way. The connection holds all of
+// them together below the 100 that AWS takes (SHADOW 27).
+const maxInflight = 64
 
 const (
 	saveEvery   = 250 * time.Millisecond // what was sent is noted: after a kill so much comes twice

@@ -33,7 +33,7 @@ type epoch struct {
 	handed   int64           // messages; of the goroutine of Run
 	messages chan mqtt.Message
 	acks     chan mqtt.Message
-	sends    chan *send
+	sends    *queue
 	sent     chan *send    // and not acknowledged
 	window   chan struct{} // a slot for each unacknowledged publish
 	pace     *pace
@@ -66,7 +66,7 @@ func (c *Client) connect(ctx context.Context, cfg Config) (*epoch, error) {
 		link: link, handler: c.Handler, aside: c.Aside, traffic: &c.traffic, wg: &c.wg,
 		messages: make(chan mqtt.Message, maxQueued),
 		acks:     make(chan mqtt.Message, maxAcks),
-		sends:    make(chan *send),
+		sends:    newQueue(),
 		sent:     make(chan *send, maxUnacked),
 		window:   make(chan struct{}, maxUnacked),
 		pace:     newPace(cfg.Rate()),

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
@@ -67,15 +68,46 @@ func (e *epoch) send(ctx context.Context, m Message, done func(error)) {
 		done(err)
 		return
 	}
-	select {
-	case e.sends <- &send{Message: m, handed: make(chan struct{}), done: done}:
-	case <-e.lost:
+	if !e.sends.put(&send{Message: m, handed: make(chan struct{}), done: done}) {
 		<-e.window
 		done(ErrDown)
-	case <-ctx.Done():
-		<-e.window
-		done(ctx.Err())
 	}
+}
+
+// queue hands messages to sendLoop in order, several at a time: a goroutine
+// that has to be woken for each costs more than the message. It holds no more
+// than the window.
+type queue struct {
+	mu     sync.Mutex
+	all    []*send
+	closed bool
+	filled chan struct{} // capacity 1
+}
+
+func newQueue() *queue { return &queue{filled: make(chan struct{}, 1)} }
+
+// put is false when the queue was closed.
+func (q *queue) put(s *send) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return false
+	}
+	q.all = append(q.all, s)
+	select {
+	case q.filled <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// take empties the queue.
+func (q *queue) take(closed bool) []*send {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	all := q.all
+	q.all, q.closed = nil, closed
+	return all
 }
 
 // publish is send for who waits.
@@ -96,13 +128,31 @@ func (e *epoch) sendLoop() {
 	defer close(e.sent)
 	for {
 		select {
-		case s := <-e.sends:
-			e.sent <- s // there is room for the window
-			s.token = e.client.Publish(s.Topic, s.QoS, s.Retain, s.Payload)
-			close(s.handed)
+		case <-e.sends.filled:
+			for _, s := range e.sends.take(false) {
+				e.sent <- s // there is room for the window
+				if e.over() {
+					continue // it stays unhanded
+				}
+				s.token = e.client.Publish(s.Topic, s.QoS, s.Retain, s.Payload)
+				close(s.handed)
+			}
 		case <-e.lost:
+			for _, s := range e.sends.take(true) {
+				e.sent <- s
+			}
 			return
 		}
+	}
+}
+
+// over tells whether the connection is lost.
+func (e *epoch) over() bool {
+	select {
+	case <-e.lost:
+		return true
+	default:
+		return false
 	}
 }
 
