@@ -10,11 +10,15 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 )
 
 const (
-	// maxWaiting bounds the messages that wait for the disk.
-	maxWaiting = 1024
+	// maxWaiting bounds the messages that wait for the disk, in bytes of memory:
+	// what one fsync serves.
+	maxWaiting = 4 << 20
+	entrySize  = 256 // of a message without its payload
 	// stateReserve is what the state file and its successor may take.
 	stateReserve = 48 << 10
 
@@ -32,7 +36,7 @@ type entry struct {
 	envelope bool
 	acked    func()
 	clock    time.Duration // of a message that moves; 0: now
-	slot     bool          // it holds one of room
+	weight   int64         // what it holds of room
 }
 
 // journal is one class: an append-only log of segments, what of it was sent,
@@ -42,12 +46,12 @@ type journal struct {
 	dir    string
 	origin Origin
 	log    *slog.Logger
-	disk   func() error  // nil while it has room
-	opened time.Time     // base's moment
-	base   time.Duration // of the journal's clock
-	room   chan struct{} // a slot for each message that waits for the disk
-	nudge  chan struct{} // capacity 1: there is something to send
-	sent   chan struct{} // capacity 1: something was sent, and not noted yet
+	disk   func() error        // nil while it has room
+	opened time.Time           // base's moment
+	base   time.Duration       // of the journal's clock
+	room   *semaphore.Weighted // bytes of memory for what waits for the disk
+	nudge  chan struct{}       // capacity 1: there is something to send
+	sent   chan struct{}       // capacity 1: something was sent, and not noted yet
 	wg     sync.WaitGroup
 
 	mu         sync.Mutex
@@ -72,7 +76,7 @@ type journal struct {
 func openJournal(dir, name string, class Class, origin Origin, log *slog.Logger) (*journal, error) {
 	j := &journal{
 		name: name, dir: filepath.Join(dir, name), class: class, origin: origin, log: log, opened: time.Now(),
-		room: make(chan struct{}, maxWaiting), nudge: make(chan struct{}, 1), sent: make(chan struct{}, 1),
+		room: semaphore.NewWeighted(maxWaiting), nudge: make(chan struct{}, 1), sent: make(chan struct{}, 1),
 		outlet: newOutlet(), latest: map[string]uint64{}, told: map[string]time.Time{},
 	}
 	if err := os.MkdirAll(j.dir, 0o700); err != nil {
@@ -146,22 +150,16 @@ func (j *journal) clock() time.Duration { return j.base + time.Since(j.opened) }
 // there was room, or the journal is closed. The last wills of a broker that
 // stops come with a context that has ended.
 func (j *journal) take(ctx context.Context, e *entry) bool {
-	select {
-	case j.room <- struct{}{}:
-	default:
-		select {
-		case j.room <- struct{}{}:
-		case <-ctx.Done():
-			return false
-		}
+	e.weight = min(int64(len(e.payload))+entrySize, maxWaiting)
+	if !j.room.TryAcquire(e.weight) && j.room.Acquire(ctx, e.weight) != nil {
+		return false
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.closed {
-		<-j.room
+		j.room.Release(e.weight)
 		return false
 	}
-	e.slot = true
 	j.queue = append(j.queue, e)
 	j.work()
 	return true
@@ -192,9 +190,7 @@ func (j *journal) commit() {
 		}
 		j.mu.Unlock()
 		for _, e := range batch {
-			if e.slot {
-				<-j.room
-			}
+			j.room.Release(e.weight) // none for one that moved within the journal
 		}
 		if err == nil && len(records) > 0 {
 			err = write(file, j.buffer, at)
