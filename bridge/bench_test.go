@@ -50,7 +50,7 @@ func mustServe(b *testing.B) (*cloudtest.Cloud, *cloudtest.Broker) {
 
 func benchmarkReconciler(b *testing.B) {
 	cloud, broker := mustServe(b)
-	store := shadowtest.MustOpenStoreWith(b, localshadow.Config{Path: b.TempDir(), Durability: localshadow.OneSecond})
+	store := shadowtest.MustOpenStoreWith(b, localshadow.Config{Path: b.TempDir()})
 	service := shadowtest.NewService(b, store, nil)
 	cfg := bridge.Default()
 	rec, err := bridge.Open(cfg, store, service, nil)

@@ -28,6 +28,10 @@ type intent struct {
 // the intent to write durable with it. It is the whole of the sending side.
 func (s *step) decide(now time.Time) (message, error) {
 	r, w := s.r, s.w
+	if r.Flight != nil && r.Flight.Token == w.unsent {
+		r.Flight, s.changed = nil, true
+	}
+	w.unsent = ""
 	i := s.next()
 	if i.size > 0 {
 		s.block("oversize", i.size, cloudLimit)

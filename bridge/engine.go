@@ -52,6 +52,7 @@ type Reconciler struct {
 	ended   chan struct{} // closed when Run has returned
 
 	arrivals  inbox
+	window    window
 	stamping  atomic.Bool // some shadow's newest write wins
 	changesMu sync.Mutex
 	changes   map[shadow.ID]*change // locally since the last turn
@@ -73,8 +74,8 @@ type Reconciler struct {
 	next        int       // place in the book's ring
 	sequence    int64
 	outstanding int
+	answers     int // own, in this turn
 	stats       Stats
-	sends       sync.WaitGroup
 	turned      chan struct{} // closed at the end of a turn, for those that wait for one
 }
 
@@ -96,6 +97,7 @@ func Open(cfg Config, store *localshadow.Store, service *localshadow.Service, lo
 		ctx: context.Background(), book: newBook(cfg, now), pace: newPace(),
 		turned: make(chan struct{}),
 	}
+	r.window = window{log: log, tokens: []byte(r.tokens), busy: map[string]bool{}}
 	r.stamping.Store(cfg.stamps())
 	var err error
 	if r.clock, err = openClock(store, now); err != nil {
@@ -193,7 +195,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	r.mu.Lock()
 	r.ctx = ctx
 	r.mu.Unlock()
-	defer r.sends.Wait()
+	defer r.window.wait.Wait()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -224,6 +226,7 @@ func (r *Reconciler) enqueue(id shadow.ID, c class) {
 func (r *Reconciler) turn(now time.Time) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.answers = 0
 	r.takeArrivals(now)
 	r.takeChanges(now)
 	r.takeTimers(now)
@@ -309,7 +312,7 @@ func (r *Reconciler) due(now time.Time) (next time.Time) {
 	if !r.budget.scarce() {
 		earlier(r.comparison)
 	}
-	if r.queues.empty() || r.outstanding >= maxOutstanding {
+	if r.queues.empty() || r.outstanding >= r.places() {
 		return next
 	}
 	if now.Before(r.quiet) {
@@ -324,6 +327,9 @@ func (r *Reconciler) due(now time.Time) (next time.Time) {
 	return next
 }
 
+// places are how many requests may be on their way, or ready.
+func (r *Reconciler) places() int { return maxOutstanding + min(r.answers, maxAhead) }
+
 func (r *Reconciler) newToken() string {
 	r.sequence++
 	return fmt.Sprintf("%s%d", r.tokens, r.sequence)
@@ -332,8 +338,10 @@ func (r *Reconciler) newToken() string {
 // finish ends the outstanding request of a shadow.
 func (r *Reconciler) finish(w *work) {
 	if w.request != nil {
+		r.window.end(w.request.token)
 		w.request = nil
 		r.outstanding--
+		r.answers++
 	}
 }
 

@@ -75,6 +75,7 @@ func (r *Reconciler) Message(topic string, payload []byte, ack func()) {
 		ack()
 		return
 	}
+	r.window.heard(payload)
 	r.arrivals.put(arrival{id: id, suffix: suffix, payload: payload, ack: ack}, r.ended)
 	r.poke()
 }

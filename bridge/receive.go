@@ -90,6 +90,7 @@ func (r *Reconciler) linkUp(kept bool, now time.Time) {
 	r.steady = r.quiet.Add(verifyStable)
 	r.up, r.virgin = true, false
 	r.outstanding, r.firsts = 0, 0
+	r.window.clear()
 	for _, w := range r.book.order {
 		w.session()
 	}
@@ -123,8 +124,12 @@ func (r *Reconciler) linkUp(kept bool, now time.Time) {
 func (r *Reconciler) linkDown(now time.Time) {
 	r.up, r.down = false, now
 	r.outstanding = 0
+	unsent := r.window.clear()
 	for _, w := range r.book.order {
 		if w.request != nil {
+			if unsent[w.request.token] {
+				w.unsent = w.request.token
+			}
 			r.enqueue(w.id, command)
 		}
 		w.session()

@@ -28,7 +28,7 @@ func (r *Reconciler) sendAll(now time.Time) {
 // gather takes as many shadows from the queues as may send now.
 func (r *Reconciler) gather(now time.Time) (jobs []*job, messages []*message) {
 	r.pace.fill(now)
-	for r.outstanding+len(jobs) < maxOutstanding && until(r.pace.tokens-float64(len(jobs)), 1) == 0 {
+	for r.outstanding+len(jobs) < r.places() && until(r.pace.tokens-float64(len(jobs)), 1) == 0 {
 		id, c, ok := r.queues.pop(r.firsts == 0 && !now.Before(r.steady))
 		if !ok {
 			break
@@ -75,10 +75,5 @@ func (r *Reconciler) send(w *work, m message, now time.Time) {
 	r.budget.spent(1)
 	w.request = &request{kind: m.kind, token: m.token, sent: now, deadline: now.Add(answerTimeout)}
 	r.outstanding++
-	ctx, topic := r.ctx, w.id.Topic(m.kind)
-	r.sends.Go(func() {
-		if err := r.cloud.Publish(ctx, topic, m.payload); err != nil {
-			r.log.Debug("publish", "topic", topic, "err", err) // the loss of the link, or the missing answer, is acted upon
-		}
-	})
+	r.window.put(outgoing{r.ctx, r.cloud, m.token, w.id.Topic(m.kind), m.payload})
 }

@@ -15,7 +15,8 @@ type work struct {
 
 	request *request // outstanding; at most one
 
-	needGet bool // the base can't be trusted until the document was got
+	unsent  string // the token of a request that was ready, and never left: no answer is missing
+	needGet bool   // the base can't be trusted until the document was got
 
 	early     map[int64]event // events beyond a gap, by number
 	beyond    int64           // the highest of early when the last get was sent: its answer must know it,
@@ -119,5 +120,5 @@ func (w *work) wants() class {
 // quiet tells whether nothing is lost when all but rest is forgotten.
 func (w *work) quiet(now time.Time) bool {
 	return w.request == nil && !w.needGet && len(w.early) == 0 && w.wake.IsZero() && w.failures == 0 && w.conflicts == 0 &&
-		w.state == "" && w.lastError == "" && !w.overtaken && !now.Before(w.pushed.Add(w.rule.interval))
+		w.state == "" && w.lastError == "" && w.unsent == "" && !w.overtaken && !now.Before(w.pushed.Add(w.rule.interval))
 }
