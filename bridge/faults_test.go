@@ -220,17 +220,17 @@ func TestFaults_F15_F22_Nonsense(t *testing.T) {
 	}
 	inSite(t, bridge.Default(), func(t *testing.T, s *site) {
 		s.synced(base)
-		acked := 0
+		var acked atomic.Int64
 		for _, suffix := range []string{"update/accepted", "update/rejected", "get/accepted", "get/rejected", "delete/accepted", "delete/rejected", "update/delta"} {
 			for _, m := range messages {
-				s.sync.Message("$aws/things/lamp/shadow/"+suffix, []byte(m), func() { acked++ })
-				s.sync.Message("$aws/things/stranger/shadow/"+suffix, []byte(m), func() { acked++ })
+				s.sync.Message("$aws/things/lamp/shadow/"+suffix, []byte(m), func() { acked.Add(1) })
+				s.sync.Message("$aws/things/stranger/shadow/"+suffix, []byte(m), func() { acked.Add(1) })
 			}
 		}
-		s.sync.Message("something/else", nil, func() { acked++ })
+		s.sync.Message("something/else", nil, func() { acked.Add(1) })
 		s.wait(time.Second)
-		if want := 7*len(messages)*2 + 1; acked != want {
-			t.Errorf("%d of %d messages acknowledged", acked, want)
+		if want := 7*len(messages)*2 + 1; acked.Load() != int64(want) {
+			t.Errorf("%d of %d messages acknowledged", acked.Load(), want)
 		}
 		s.heal()
 		s.equal(base)

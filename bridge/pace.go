@@ -10,11 +10,12 @@ const (
 	raiseEvery     = 10 * time.Second // without a 429, for one more per second
 	thingRate      = 10               // per second; AWS takes 20
 
-	jitterAfter   = time.Minute      // an outage that others had too
-	maxJitter     = 30 * time.Second // before the first request after one
-	verifyStable  = 5 * time.Second  // a link that flaps gets no comparisons
-	forgetThings  = 256              // things whose last requests are remembered
-	throttledOnce = time.Second      // one burst of 429 is one reason to slow down
+	jitterAfter   = time.Minute            // an outage that others had too
+	maxJitter     = 30 * time.Second       // before the first request after one
+	replayWait    = 300 * time.Millisecond // what a kept session held for us comes before what we ask
+	verifyStable  = 5 * time.Second        // a link that flaps gets no comparisons
+	forgetThings  = 256                    // things whose last requests are remembered
+	throttledOnce = time.Second            // one burst of 429 is one reason to slow down
 )
 
 // pace is the rate at which requests may leave: a token bucket that halves with

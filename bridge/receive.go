@@ -84,6 +84,9 @@ func (r *Reconciler) deliver(m *mail, now time.Time) {
 func (r *Reconciler) linkUp(kept bool, now time.Time) {
 	kept = kept && !r.virgin
 	r.quiet = now
+	if kept {
+		r.quiet = now.Add(replayWait)
+	}
 	if !r.virgin && now.Sub(r.down) > jitterAfter {
 		r.quiet = now.Add(time.Duration(r.random.Int64N(int64(maxJitter))))
 	}
