@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -172,53 +171,6 @@ func TestDriver_PublishedVectors(t *testing.T) {
 	}
 }
 
-// L28: with the key the values come, without it or with another the operator is
-// told which.
-func TestL28_Encrypted(t *testing.T) {
-	b := bletest.MustBlueZ(t, bletest.Knobs{})
-	things := map[string]ble.Thing{}
-	var adverts []bletest.Advert
-	for i, c := range []struct{ name, format string }{
-		{"bthome", "bthome"}, {"pvvx", "pvvx"}, {"mi", "mibeacon"},
-	} {
-		for _, v := range bletest.Vectors {
-			if v.Format != c.format || v.Key == "" || v.Err != "" {
-				continue
-			}
-			a, key, err := v.Advert()
-			if err != nil {
-				t.Fatal(err)
-			}
-			adverts = append(adverts, a)
-			switch i {
-			case 0:
-				things[c.name] = ble.Thing{Config: ble.Config{MAC: a.MAC, Bindkey: keyFile(t, key)}}
-			case 1:
-				things[c.name] = ble.Thing{Config: ble.Config{MAC: a.MAC}}
-			case 2:
-				things[c.name] = ble.Thing{Config: ble.Config{MAC: a.MAC, Bindkey: keyFile(t, make([]byte, 16))}}
-			}
-			break
-		}
-	}
-	d := MustDriver(t, things)
-	r := MustRun(t, d)
-	mustListen(t, b)
-	for _, a := range adverts {
-		b.Advertise(a)
-	}
-	r.value(t, "bthome/temperature", num("25.06"))
-	want := "mi: encrypted with another key; pvvx: encrypted, no key"
-	r.await(t, want, func() bool { return d.Stats().Err == want })
-	found := false
-	for _, s := range d.Seen() {
-		found = found || s.Thing == "pvvx" && len(s.Frames) == 1 && s.Frames[0].Err == "encrypted, no key"
-	}
-	if !found {
-		t.Errorf("the devices that are near, %+v, tell not what wants a key", d.Seen())
-	}
-}
-
 // A packet that is heard again is a sign of life; an event counts once.
 func TestDriver_Repeats(t *testing.T) {
 	b := bletest.MustBlueZ(t, bletest.Knobs{})
@@ -263,62 +215,6 @@ func TestDriver_Rules(t *testing.T) {
 	r.await(t, "a bad level", func() bool { return r.last["tank/level"].Quality == adapters.Bad })
 }
 
-// L27: bluetoothd goes and comes back, and the bus itself does; nobody restarts
-// anything.
-func TestL27_DaemonGoneAndBack(t *testing.T) {
-	b := bletest.MustBlueZ(t, bletest.Knobs{})
-	d := MustDriver(t, map[string]ble.Thing{"fridge": {Config: ble.Config{MAC: fridge}}})
-	r := MustRun(t, d)
-	for i := range 3 {
-		mustListen(t, b)
-		b.Advertise(bthome(fridge, 0x01, byte(i)))
-		r.value(t, "fridge/battery", num(fmt.Sprint(i)))
-		b.Stop()
-		for end := time.Now().Add(patience); d.Stats().Err != "bluetoothd is gone; it is waited for"; time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatalf("nobody noticed that bluetoothd is gone: %+v", d.Stats())
-			}
-		}
-		if d.Stats().Connected {
-			t.Error("connected to a daemon that is gone")
-		}
-		b.Start()
-	}
-	mustListen(t, b)
-	s := d.Stats()
-	if len(s.Radios) != 1 || s.Radios[0].Lost != 3 || s.Radios[0].Adverts != 3 {
-		t.Errorf("radios %+v, want one that was lost three times and goes on counting", s.Radios)
-	}
-}
-
-// L27: the ladder. An adapter that hears nothing is told to discover anew, and
-// then switched off and on.
-func TestL27_HangingAdapter(t *testing.T) {
-	for name, c := range map[string]struct {
-		knobs  bletest.Knobs
-		cycles uint64
-	}{
-		"discovery hangs": {bletest.Knobs{Deaf: 2}, 0},
-		"adapter hangs":   {bletest.Knobs{DeafUntilPower: true}, 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			b := bletest.MustBlueZ(t, c.knobs)
-			d := MustDriver(t, map[string]ble.Thing{"fridge": {Config: ble.Config{MAC: fridge}}})
-			d.Patience = 50 * time.Millisecond
-			r := MustRun(t, d)
-			mustListen(t, b)
-			s := d.Stats().Radios[0]
-			if s.Restarts == 0 || s.PowerCycles < c.cycles {
-				t.Errorf("restarts %d, power cycles %d; want some, and at least %d", s.Restarts, s.PowerCycles, c.cycles)
-			}
-			for end := time.Now().Add(patience); r.times("fridge/battery") == 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
-				b.Advertise(bthome(fridge, 0x01, 50))
-			}
-			r.value(t, "fridge/battery", num("50"))
-		})
-	}
-}
-
 func TestDriver_DiscoveryInterrupted(t *testing.T) {
 	b := bletest.MustBlueZ(t, bletest.Knobs{FilterBusy: true})
 	d := MustDriver(t, map[string]ble.Thing{"fridge": {Config: ble.Config{MAC: fridge}}})
@@ -344,20 +240,6 @@ func TestDriver_Blocked(t *testing.T) {
 		}
 	}
 	b.Turn(func(k *bletest.Knobs) { k.Blocked = false })
-	mustListen(t, b)
-}
-
-// L26: who lacks the permission is told the group that has it.
-func TestL26_Denied(t *testing.T) {
-	b := bletest.MustBlueZ(t, bletest.Knobs{Denied: true})
-	d := MustDriver(t, map[string]ble.Thing{"fridge": {Config: ble.Config{MAC: fridge}}})
-	MustRun(t, d)
-	for end := time.Now().Add(patience); !strings.Contains(d.Stats().Err, "the user needs the group bluetooth"); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("the error is %q, want the cure", d.Stats().Err)
-		}
-	}
-	b.Turn(func(k *bletest.Knobs) { k.Denied = false })
 	mustListen(t, b)
 }
 
@@ -428,68 +310,6 @@ func TestDriver_PassiveThatNeverBegins(t *testing.T) {
 	mustListen(t, b)
 	b.Advertise(bthome(fridge, 0x01, 9))
 	r.value(t, "fridge/battery", num("9"))
-}
-
-// Strangers in masses, each with another address, cost nothing that stays.
-func TestDriver_TenThousandAdvertisements(t *testing.T) {
-	b := bletest.MustBlueZ(t, bletest.Knobs{Forgetful: true})
-	d := MustDriver(t, map[string]ble.Thing{"fridge": {Config: ble.Config{MAC: fridge}}})
-	r := MustRun(t, d)
-	mustListen(t, b)
-	heap := func() uint64 {
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
-	var before uint64
-	const warm, total = 2_000, 12_000
-	for i := range total {
-		if i == warm {
-			before = heap()
-		}
-		mac := fmt.Sprintf("%02X:%02X:%02X:00:00:01", i>>16&0xFF, i>>8&0xFF, i&0xFF)
-		b.Advertise(bthome(mac, 0x01, byte(i)))
-		if i%100 == 99 {
-			b.Advertise(bthome(fridge, 0x00, byte(i/100), 0x01, byte(i/100)))
-		}
-	}
-	r.value(t, "fridge/battery", num("119"))
-	if n := len(d.Seen()); n > ble.MaxSeen {
-		t.Errorf("%d devices remembered, the bound is %d", n, ble.MaxSeen)
-	}
-	if s := d.Stats().Radios[0]; s.Adverts+d.Stats().Discarded < total {
-		t.Errorf("%d advertisements counted and %d dropped, want %d", s.Adverts, d.Stats().Discarded, total)
-	}
-	after := heap()
-	if grown := int64(after) - int64(before); grown > 4<<20 {
-		t.Errorf("the heap grew by %d bytes over ten thousand", grown)
-	}
-	t.Logf("heap %d kB, after ten thousand advertisements more %d kB", before>>10, after>>10)
-}
-
-// The bus itself goes, and another takes its place.
-func TestDriver_BusGoneAndBack(t *testing.T) {
-	b := bletest.MustBlueZ(t, bletest.Knobs{})
-	d := MustDriver(t, map[string]ble.Thing{"fridge": {Config: ble.Config{MAC: fridge}}})
-	r := MustRun(t, d)
-	mustListen(t, b)
-	b.Bus().Stop()
-	for end := time.Now().Add(patience); d.Stats().Err == ""; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("nobody noticed that the bus is gone")
-		}
-	}
-	if d.Stats().Connected {
-		t.Error("connected over a bus that is gone")
-	}
-	other := bletest.MustBlueZ(t, bletest.Knobs{})
-	mustListen(t, other)
-	other.Advertise(bthome(fridge, 0x01, 9))
-	r.value(t, "fridge/battery", num("9"))
-	if why := d.Stats().Err; why != "" {
-		t.Errorf("the error is %q, want none", why)
-	}
 }
 
 // What BlueZ remembers of a device that is not heard is no reading.

@@ -178,7 +178,7 @@ func TestDriver_Extraction(t *testing.T) {
 	}
 }
 
-// TestL10_ReplugNeedsNobody: a plug that is pulled and put back, as another
+// L2: a plug that is pulled and put back, as another
 // device under the same name, is heard again, and the port is given up at once.
 func TestL2_ReplugNeedsNobody(t *testing.T) {
 	dev := serialtest.MustOpen(t)
