@@ -12,7 +12,8 @@
 // (record.go); an event is a message of the cloud, classified by its place on
 // the shadow's one number line (classify.go); a step is one transaction that
 // takes an event in (apply.go) or decides the next message (decide.go). The
-// engine (engine.go) is one goroutine that owns all of it.
+// engine (engine.go) is one goroutine that owns all of it; DESIGN.md has the map
+// and the reasons.
 //
 // A power cut loses nothing: the intent to send is durable before the PUBLISH,
 // and an event is acknowledged to the cloud after the step that took it in.

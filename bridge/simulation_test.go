@@ -24,7 +24,7 @@ import (
 )
 
 var (
-	runs  = flag.Int("simulations", 40, "seeded runs of the simulation")
+	runs  = flag.Int("simulations", 25, "seeded runs of the simulation")
 	steps = flag.Int("steps", 80, "steps of each run")
 	seed  = flag.Uint64("seed", 0, "run the simulation with this seed only")
 )
