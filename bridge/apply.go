@@ -8,13 +8,14 @@ import (
 
 // Rules that settle conflicts, as the journal names them.
 const (
-	ruleBoth      = "both sides changed it"
-	ruleFirst     = "first sync"
-	ruleLocalGone = "deleted here, edited in the cloud"
-	ruleCloudGone = "deleted in the cloud, edited here"
-	ruleMet       = "our delete met an edit of the cloud"
-	ruleHot       = "the cloud changed too often: reported went without a condition, over what had not arrived"
-	ruleUnseen    = "our delete met a version that never reached us"
+	ruleBoth       = "both sides changed it"
+	ruleFirst      = "first sync"
+	ruleLocalGone  = "deleted here, edited in the cloud"
+	ruleCloudGone  = "deleted in the cloud, edited here"
+	ruleMet        = "our delete met an edit of the cloud"
+	ruleHot        = "the cloud changed too often: reported went without a condition, over what had not arrived"
+	ruleUnanswered = "our delete had no answer: an edit of the cloud just before it would be gone"
+	ruleUnseen     = "our delete met a version that never reached us"
 )
 
 // base is the document that the three-way merge starts from.

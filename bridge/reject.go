@@ -32,6 +32,9 @@ func (s *step) rejected(kind string, refusal *shadow.Error, now time.Time) error
 			w.needGet = true
 			return nil
 		}
+		if s.r.Flight != nil && s.r.Flight.Kind == "delete" {
+			s.decided(ruleUnanswered, []shadow.Conflict{{Winner: shadow.Local, KeptAbsent: true, LostAbsent: true}})
+		}
 		forget()
 		number := max(s.r.Number, w.highest, w.beyond)
 		w.early, w.beyond, w.needGet = nil, 0, false
