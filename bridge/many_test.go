@@ -3,3 +3,5 @@
 package bridge_test
 
 const many = 10_000 // shadows
+
+const raceDetector = false

@@ -40,6 +40,9 @@ type site struct {
 // inSite runs a test in a bubble, with a site that is not connected yet.
 func inSite(t *testing.T, cfg bridge.Config, fn func(t *testing.T, s *site)) {
 	t.Helper()
+	if raceDetector {
+		t.Skip("a step at a time wants a build without the race detector: go test ./bridge")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		s := &site{t: t, path: t.TempDir(), cfg: cfg, cloud: cloudtest.New()}
 		s.start()

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
 )
 
 // acceptPause is how long a listener waits after it could not accept: mostly
@@ -249,7 +250,7 @@ func (l *listener) session(c *conn, establish listeners.EstablishFn) {
 
 // Close stops accepting and ends what is under way: mochi tells the clients
 // that it knows, and the others, CONNECT, handshake or request, are closed.
-func (l *listener) Close(end listeners.CloseFn) {
+func (l *listener) Close(listeners.CloseFn) {
 	l.mu.Lock()
 	closed := l.closed
 	l.closed = true
@@ -259,7 +260,13 @@ func (l *listener) Close(end listeners.CloseFn) {
 	}
 	close(l.done)
 	_ = l.net.Close()
-	end(l.id)
+	// The library's own way takes a lock twice, and waits for ever when a session
+	// ends in between.
+	for _, cl := range l.b.server.Clients.GetAll() {
+		if cl.Net.Listener == l.id && !cl.Closed() {
+			_ = l.b.server.DisconnectClient(cl, packets.ErrServerShuttingDown)
+		}
+	}
 	for _, c := range l.open() {
 		if c, ok := c.(*conn); ok {
 			_ = c.Close()
