@@ -204,12 +204,12 @@ func (l *Link) Publish(_ context.Context, topic string, payload []byte) error {
 			l.cloud.mu.Unlock()
 		}
 		l.refuse(topic, payload, verdict.code)
+	case verdict.cutAfter:
+		l.lose(epoch) // before the answer is on its way, or it may arrive
+		l.cloud.request(prefix, op, payload)
+		return ErrDown
 	default:
 		l.cloud.request(prefix, op, payload)
-	}
-	if verdict.cutAfter {
-		l.lose(epoch)
-		return ErrDown
 	}
 	return nil
 }
