@@ -40,6 +40,7 @@ func (s *Server) registryRoutes(mux *http.ServeMux) {
 		}
 		return struct{}{}, r.Delete(q.Context(), q.PathValue("thing"), 0)
 	}))
+	s.typeRoutes(mux)
 }
 
 // registered is asked, with the codes of the registry.

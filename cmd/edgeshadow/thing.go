@@ -13,7 +13,7 @@ import (
 
 func thingCommand() *cobra.Command {
 	c := &cobra.Command{Use: "thing", Short: "Things that the gateway knows", Args: cobra.NoArgs, RunE: group}
-	c.AddCommand(thingListCommand(), thingShowCommand(), thingCreateCommand(), thingDeleteCommand())
+	c.AddCommand(thingListCommand(), thingShowCommand(), thingCreateCommand(), thingDeleteCommand(), thingTypeCommand())
 	return c
 }
 

@@ -123,6 +123,7 @@ access:
 		"another password":       {"/things/lamp/shadow", login("open"), 401},
 		"nothing":                {"/things/lamp/shadow", func(*http.Request) {}, 401},
 		"the registry, with all": {"/things", sign, 200},
+		"thing types, with all":  {"/thing-types", sign, 200},
 	} {
 		if got, body := ask(tt.path, tt.prepare); got != tt.want {
 			t.Errorf("%s: %d %s, want %d", name, got, body, tt.want)

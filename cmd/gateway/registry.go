@@ -78,7 +78,7 @@ func (g *Gateway) prepareRegistry(cfg *config.Config) (commit, discard func(), e
 	}, discard, err
 }
 
-// registryAPI serves /things beside the data plane.
+// registryAPI serves /things and /thing-types beside the data plane.
 func (g *Gateway) registryAPI() *registry.API {
 	return &registry.API{Registry: g.registry, CallerOf: func(ctx context.Context) registry.Caller {
 		if who := broker.PrincipalOf(ctx); who != nil {

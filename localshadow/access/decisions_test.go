@@ -48,6 +48,14 @@ var decisions = []struct {
 		+ iot:DeleteThingShadow t
 		- iot:ListNamedShadowsForThing t
 		- iot:DeleteThing t`},
+	{"a thing type is no thing", document(allow("iot:*", "~thingtype/pump"), allow("iot:ListThingTypes", "*")), "nobody", `
+		+ iot:DescribeThingType pump
+		+ iot:CreateThingType pump
+		+ iot:DeprecateThingType pump
+		+ iot:DeleteThingType pump
+		+ iot:ListThingTypes *
+		- iot:DescribeThingType tap
+		- iot:DescribeThing pump`},
 	{"the case of an action does not matter", document(allow("IOT:publish", "~topic/a")), "nobody", `
 		+ iot:Publish a`},
 	{"each action has its kind of resource", document(allow("iot:*", "~topic/a")), "nobody", `

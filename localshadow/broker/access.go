@@ -29,6 +29,11 @@ const (
 	ActionUpdateThing              = "iot:UpdateThing"      // a thing
 	ActionDeleteThing              = "iot:DeleteThing"      // a thing
 	ActionListThings               = "iot:ListThings"
+	ActionDescribeThingType        = "iot:DescribeThingType"  // a thing type
+	ActionCreateThingType          = "iot:CreateThingType"    // a thing type
+	ActionDeprecateThingType       = "iot:DeprecateThingType" // a thing type
+	ActionDeleteThingType          = "iot:DeleteThingType"    // a thing type
+	ActionListThingTypes           = "iot:ListThingTypes"
 )
 
 // Credentials are what a client shows of itself, and what it asks for.

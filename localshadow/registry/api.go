@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"edgeshadow/localshadow/shadow"
@@ -22,7 +23,7 @@ const maxBody = 64 << 10
 
 // API serves /things and /things/{thing} as the control plane of AWS IoT has
 // them: GET describes and lists, POST creates, PATCH updates, DELETE deletes;
-// PUT creates or updates.
+// PUT creates or updates. /thing-types is served likewise, without updates.
 type API struct {
 	Registry *Registry
 	// CallerOf tells who sends a request.
@@ -37,6 +38,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	mux.HandleFunc("PATCH /things/{thing}", a.serve("iot:UpdateThing", a.update))
 	mux.HandleFunc("PUT /things/{thing}", a.put)
 	mux.HandleFunc("DELETE /things/{thing}", a.serve("iot:DeleteThing", a.remove))
+	a.typeRoutes(mux)
 	if h, pattern := mux.Handler(r); pattern == "" {
 		_ = h
 		answerError(w, refuse(http.StatusNotFound, "ResourceNotFoundException", "No such resource"))
@@ -124,8 +126,8 @@ func (a *API) get(_ *http.Request, name string) (any, error) {
 }
 
 func (a *API) create(r *http.Request, name string) (any, error) {
-	p, err := read(r)
-	if err != nil {
+	var p payload
+	if err := read(r, &p); err != nil {
 		return nil, err
 	}
 	kind := ""
@@ -138,11 +140,11 @@ func (a *API) create(r *http.Request, name string) (any, error) {
 }
 
 func (a *API) update(r *http.Request, name string) (any, error) {
-	p, err := read(r)
-	if err != nil {
+	var p payload
+	if err := read(r, &p); err != nil {
 		return nil, err
 	}
-	_, err = a.Registry.Update(r.Context(), name, p.change())
+	_, err := a.Registry.Update(r.Context(), name, p.change())
 	return struct{}{}, err
 }
 
@@ -153,8 +155,8 @@ func (a *API) put(w http.ResponseWriter, r *http.Request) {
 		action = "iot:UpdateThing"
 	}
 	a.serve(action, func(r *http.Request, name string) (any, error) {
-		p, err := read(r)
-		if err != nil {
+		var p payload
+		if err := read(r, &p); err != nil {
 			return nil, err
 		}
 		t, err := a.Registry.Put(r.Context(), name, p.change())
@@ -180,13 +182,10 @@ func (a *API) list(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q := r.URL.Query()
-	most := 25
-	if text := q.Get("maxResults"); text != "" {
-		var err error
-		if most, err = strconv.Atoi(text); err != nil || most < 1 || most > 250 {
-			answerError(w, invalid("Invalid maxResults; want 1 to 250"))
-			return
-		}
+	most, err := pageSize(q)
+	if err != nil {
+		answerError(w, err)
+		return
 	}
 	out := struct {
 		Things    []description `json:"things"`
@@ -208,20 +207,34 @@ func (a *API) list(w http.ResponseWriter, r *http.Request) {
 	respond(w, out, nil)
 }
 
-func read(r *http.Request) (p payload, err error) {
+// pageSize is how many a listing answers with at most.
+func pageSize(q url.Values) (int, error) {
+	text := q.Get("maxResults")
+	if text == "" {
+		return 25, nil
+	}
+	most, err := strconv.Atoi(text)
+	if err != nil || most < 1 || most > 250 {
+		return 0, invalid("Invalid maxResults; want 1 to 250")
+	}
+	return most, nil
+}
+
+// read decodes a body; one that is empty leaves p alone.
+func read(r *http.Request, p any) error {
 	text, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	switch {
 	case err != nil:
-		return p, invalid("%v", err)
+		return invalid("%v", err)
 	case len(text) > maxBody:
-		return p, refuse(http.StatusRequestEntityTooLarge, "RequestEntityTooLargeException", "The payload exceeds the maximum size allowed")
+		return refuse(http.StatusRequestEntityTooLarge, "RequestEntityTooLargeException", "The payload exceeds the maximum size allowed")
 	case len(text) == 0:
-		return p, nil
+		return nil
 	}
-	if err := json.Unmarshal(text, &p); err != nil {
-		return p, invalid("Payload contains invalid json")
+	if err := json.Unmarshal(text, p); err != nil {
+		return invalid("Payload contains invalid json")
 	}
-	return p, nil
+	return nil
 }
 
 func respond(w http.ResponseWriter, v any, err error) {

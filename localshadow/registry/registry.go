@@ -35,6 +35,7 @@ type Registry struct {
 	mu       sync.RWMutex
 	things   map[string]Thing
 	fixed    map[string]Thing // of the configuration
+	types    map[string]Type  // those described
 }
 
 // Open reads the entries of a store. A nil log discards.
@@ -54,6 +55,9 @@ func Open(cfg Config, store *localshadow.Store, log *slog.Logger) (*Registry, er
 		})
 	})
 	if err != nil {
+		return nil, fmt.Errorf("registry: %w", err)
+	}
+	if r.types, err = readTypes(store); err != nil {
 		return nil, fmt.Errorf("registry: %w", err)
 	}
 	return r, r.expiry.read(store)
@@ -168,6 +172,11 @@ func (r *Registry) change(ctx context.Context, name string, do func(old *Thing) 
 	next, err := do(old)
 	if err != nil || next == old {
 		return have, err
+	}
+	if next != nil && next.Type != have.Type {
+		if err := r.admit(next.Type); err != nil {
+			return have, err
+		}
 	}
 	if next == nil && old == nil {
 		return Thing{}, nil

@@ -1,0 +1,130 @@
+package registry
+
+import (
+	"net/http"
+	"time"
+
+	"edgeshadow/localshadow/shadow"
+)
+
+func (a *API) typeRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /thing-types", a.listTypes)
+	mux.HandleFunc("GET /thing-types/{type}", a.serveType("iot:DescribeThingType", a.getType))
+	mux.HandleFunc("POST /thing-types/{type}", a.serveType("iot:CreateThingType", a.createType))
+	mux.HandleFunc("POST /thing-types/{type}/deprecate", a.serveType("iot:DeprecateThingType", a.deprecateType))
+	mux.HandleFunc("DELETE /thing-types/{type}", a.serveType("iot:DeleteThingType", a.removeType))
+}
+
+// typeProperties are what CreateThingType says and DescribeThingType repeats.
+type typeProperties struct {
+	Description string   `json:"thingTypeDescription,omitempty"`
+	Searchable  []string `json:"searchableAttributes,omitempty"`
+}
+
+// typeDescription is a type on the wire; the dates are seconds of the epoch.
+type typeDescription struct {
+	ThingTypeName       string         `json:"thingTypeName"`
+	ThingTypeID         string         `json:"thingTypeId,omitempty"`
+	ThingTypeArn        string         `json:"thingTypeArn"`
+	ThingTypeProperties typeProperties `json:"thingTypeProperties"`
+	ThingTypeMetadata   struct {
+		Deprecated      bool  `json:"deprecated"`
+		DeprecationDate int64 `json:"deprecationDate,omitempty"`
+		CreationDate    int64 `json:"creationDate,omitempty"`
+	} `json:"thingTypeMetadata"`
+}
+
+func describeType(t Type) typeDescription {
+	d := typeDescription{
+		ThingTypeName: t.Name, ThingTypeID: t.ID, ThingTypeArn: "arn:aws:iot:::thingtype/" + t.Name,
+		ThingTypeProperties: typeProperties{t.Description, t.Searchable},
+	}
+	d.ThingTypeMetadata.Deprecated = t.Deprecated
+	d.ThingTypeMetadata.DeprecationDate, d.ThingTypeMetadata.CreationDate = epoch(t.DeprecatedOn), epoch(t.Created)
+	return d
+}
+
+func epoch(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
+}
+
+// serveType asks whether the caller may, and answers with what do returns.
+func (a *API) serveType(action string, do func(r *http.Request, name string) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		name := r.PathValue("type")
+		if (shadow.ID{Thing: name}).Check() != nil {
+			answerError(w, invalid("Invalid thing type name"))
+			return
+		}
+		if !a.may(r, action, name) {
+			answerError(w, errForbidden)
+			return
+		}
+		v, err := do(r, name)
+		respond(w, v, err)
+	}
+}
+
+func (a *API) getType(_ *http.Request, name string) (any, error) {
+	t, err := a.Registry.Type(name)
+	return describeType(t), err
+}
+
+func (a *API) createType(r *http.Request, name string) (any, error) {
+	var p struct {
+		ThingTypeProperties typeProperties `json:"thingTypeProperties"`
+	}
+	if err := read(r, &p); err != nil {
+		return nil, err
+	}
+	t, err := a.Registry.CreateType(r.Context(), name, p.ThingTypeProperties.Description, p.ThingTypeProperties.Searchable)
+	d := describeType(t)
+	return map[string]string{"thingTypeName": d.ThingTypeName, "thingTypeArn": d.ThingTypeArn, "thingTypeId": d.ThingTypeID}, err
+}
+
+func (a *API) deprecateType(r *http.Request, name string) (any, error) {
+	var p struct {
+		UndoDeprecate bool `json:"undoDeprecate"`
+	}
+	if err := read(r, &p); err != nil {
+		return nil, err
+	}
+	return struct{}{}, a.Registry.Deprecate(r.Context(), name, !p.UndoDeprecate)
+}
+
+func (a *API) removeType(r *http.Request, name string) (any, error) {
+	return struct{}{}, a.Registry.DeleteType(r.Context(), name)
+}
+
+// listTypes pages through the types; the token is the last name of a page.
+func (a *API) listTypes(w http.ResponseWriter, r *http.Request) {
+	if !a.may(r, "iot:ListThingTypes", "") {
+		answerError(w, errForbidden)
+		return
+	}
+	q := r.URL.Query()
+	most, err := pageSize(q)
+	if err != nil {
+		answerError(w, err)
+		return
+	}
+	out := struct {
+		ThingTypes []typeDescription `json:"thingTypes"`
+		NextToken  string            `json:"nextToken,omitempty"`
+	}{ThingTypes: []typeDescription{}}
+	for _, t := range a.Registry.Types() {
+		switch {
+		case t.Name <= q.Get("nextToken"), q.Get("thingTypeName") != "" && t.Name != q.Get("thingTypeName"):
+			continue
+		case len(out.ThingTypes) == most:
+			out.NextToken = out.ThingTypes[most-1].ThingTypeName
+			respond(w, out, nil)
+			return
+		}
+		out.ThingTypes = append(out.ThingTypes, describeType(t))
+	}
+	respond(w, out, nil)
+}
