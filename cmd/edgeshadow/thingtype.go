@@ -45,7 +45,7 @@ func typeState(t registry.Type) string {
 	case t.ID == "":
 		return "name only"
 	}
-	return "in use"
+	return "active"
 }
 
 func typeShowCommand() *cobra.Command {
