@@ -31,8 +31,8 @@ func (g *Gateway) enrolled(thing string) {
 // Endpoint is where a device connects by TLS: MQTT with a certificate, HTTP
 // without one too. Its host is one that the server certificate is for.
 func (g *Gateway) Endpoint(protocol string) string {
-	listeners, addrs := g.brokerConfig(g.cfg.Load()).Listeners, g.Addrs()
-	for i, l := range listeners {
+	addrs := g.Addrs()
+	for i, l := range g.listeners() {
 		if l.TLS == nil || cmp.Or(l.Protocol, broker.MQTT) != protocol || i >= len(addrs) ||
 			protocol == broker.MQTT && !l.Admits(broker.Certificate) {
 			continue

@@ -50,11 +50,11 @@ type Gateway struct {
 	api       bool         // console listens on its socket
 	monitor   net.Listener // of metrics; nil: none
 
-	timings *console.Timings
-	traffic traffic
-	floor   floor
-	serving atomic.Bool // between boot and stop
-	lan     atomic.Bool // there is a listener for enrolled devices
+	timings   *console.Timings
+	traffic   traffic
+	floor     floor
+	serving   atomic.Bool // between boot and stop
+	listening atomic.Pointer[[]broker.Listener]
 }
 
 // Run serves until ctx ends, and closes what Open opened. Nothing but the

@@ -1,54 +1,86 @@
 package gateway
 
 import (
+	"cmp"
 	"net"
+	"slices"
 
 	"edgeshadow/config"
 	"edgeshadow/localshadow/broker"
 )
 
-// lanAddress is where devices of the LAN connect that have a certificate.
-const lanAddress = ":8883"
+// Where devices of the LAN come in when the configuration names no listeners.
+const (
+	lanAddress  = ":8883" // with a certificate
+	deskAddress = ":8444" // to trade a token for one
+)
 
 // brokerConfig is what the broker is to be. Where the configuration names no
-// listeners there is the one on loopback, and as soon as a device is enrolled
-// one for the LAN, which takes certificates only: nothing is open that nobody
-// needs. An address that can't be had costs the LAN, and not the gateway.
+// listeners there is the one on loopback; as soon as a device is enrolled one for
+// the LAN, which takes certificates only; and while a token waits one for HTTPS:
+// nothing is open that nobody needs. An address that can't be had costs the LAN,
+// and not the gateway.
 func (g *Gateway) brokerConfig(cfg *config.Config) broker.Config {
 	if cfg.NamesListeners() {
 		return cfg.Broker
 	}
-	enrolled, err := g.access.Enrolled()
-	if err != nil || len(enrolled) == 0 {
-		return cfg.Broker
-	}
-	address := g.options.LAN
-	if address == "" {
-		address = lanAddress
-	}
-	if !g.lan.Load() {
-		l, err := net.Listen("tcp", address)
-		if err != nil {
-			g.log.Warn("devices are enrolled, and nothing listens for them", "err", err, "hint", "name an address in broker.listeners")
-			return cfg.Broker
-		}
-		_ = l.Close()
-	}
-	g.lan.Store(true)
 	out := cfg.Broker
-	out.Listeners = append(out.Listeners[:len(out.Listeners):len(out.Listeners)],
-		broker.Listener{Address: address, TLS: &broker.TLS{Auto: true}, Auth: []string{broker.Certificate}})
+	out.Listeners = slices.Clip(out.Listeners)
+	open := func(protocol, address string) {
+		if !g.listensOn(address) {
+			l, err := net.Listen("tcp", address)
+			if err != nil {
+				g.log.Warn("devices are to come in, and nothing listens for them", "err", err, "hint", "name an address in broker.listeners")
+				return
+			}
+			_ = l.Close()
+		}
+		out.Listeners = append(out.Listeners,
+			broker.Listener{Address: address, Protocol: protocol, TLS: &broker.TLS{Auto: true}, Auth: []string{broker.Certificate}})
+	}
+	if enrolled, err := g.access.Enrolled(); err == nil && len(enrolled) > 0 {
+		open(broker.MQTT, cmp.Or(g.options.LAN, lanAddress))
+	}
+	if waiting, err := g.access.Waiting(); err == nil && waiting {
+		open(broker.HTTP, cmp.Or(g.options.Desk, deskAddress))
+	}
 	return out
 }
 
-// openLAN has the broker listen for the first device that is enrolled.
+func (g *Gateway) listensOn(address string) bool {
+	return slices.ContainsFunc(g.listeners(), func(l broker.Listener) bool { return l.Address == address })
+}
+
+// listeners are those that the broker has.
+func (g *Gateway) listeners() []broker.Listener {
+	if l := g.listening.Load(); l != nil {
+		return *l
+	}
+	return nil
+}
+
+// prepareBroker remembers what it listens on.
+func (g *Gateway) prepareBroker(cfg *config.Config) (commit, discard func(), err error) {
+	next := g.brokerConfig(cfg)
+	apply, discard, err := g.broker.Prepare(next)
+	return func() {
+		apply()
+		g.listening.Store(&next.Listeners)
+	}, discard, err
+}
+
+// openLAN has the broker listen for the first device that is enrolled, or is to be.
 func (g *Gateway) openLAN() {
-	if !g.serving.Load() || g.lan.Load() || g.cfg.Load().NamesListeners() {
+	if !g.serving.Load() {
 		return
 	}
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
-	commit, _, err := g.broker.Prepare(g.brokerConfig(g.cfg.Load()))
+	cfg := g.cfg.Load()
+	if !slices.ContainsFunc(g.brokerConfig(cfg).Listeners, func(l broker.Listener) bool { return !g.listensOn(l.Address) }) {
+		return
+	}
+	commit, _, err := g.prepareBroker(cfg)
 	if err != nil {
 		g.log.Warn("no listener for the device that was enrolled", "err", err)
 		return

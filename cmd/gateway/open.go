@@ -27,6 +27,9 @@ type Options struct {
 	// LAN is where enrolled devices connect when the configuration names no
 	// listeners; empty: every address, port 8883.
 	LAN string
+	// Desk is where they trade a token for a certificate then; empty: every
+	// address, port 8444.
+	Desk string
 	// File is the main file of the configuration, for a reload and a backup;
 	// empty: it did not come from one.
 	File string
@@ -68,10 +71,12 @@ func Open(cfg *config.Config, o Options) (_ *Gateway, err error) {
 	if err = g.openRegistry(cfg); err != nil {
 		return nil, err
 	}
-	if g.access, err = access.Open(cfg.Access, g.store, access.Options{CA: ca, Things: things{g.registry}, Enrolled: g.enrolled, Log: log}); err != nil {
+	if g.access, err = access.Open(cfg.Access, g.store, access.Options{CA: ca, Things: things{g.registry}, Enrolled: g.enrolled, Expected: g.openLAN, Log: log}); err != nil {
 		return nil, err
 	}
-	g.broker = broker.New(g.brokerConfig(cfg), g.service, ca, log)
+	listen := g.brokerConfig(cfg)
+	g.listening.Store(&listen.Listeners)
+	g.broker = broker.New(listen, g.service, ca, log)
 	g.broker.Store, g.broker.Access, g.broker.Public = g.store, gatekeeper{g.access}, g.access.Public()
 	g.access.OnRevoke(g.dismiss)
 	g.broker.Handler = &rest.API{Shadows: g.service, Broker: g.broker, Other: g.registryAPI(), Log: log}

@@ -131,10 +131,6 @@ func (g *Gateway) prepareSelf(cfg *config.Config) (commit, discard func(), err e
 	return func() { limitMemory(cfg.Gateway.Memory) }, func() {}, nil
 }
 
-func (g *Gateway) prepareBroker(cfg *config.Config) (commit, discard func(), err error) {
-	return g.broker.Prepare(g.brokerConfig(cfg))
-}
-
 // prepareSync is for the reconciler; without an uplink there is none.
 func (g *Gateway) prepareSync(cfg *config.Config) (commit, discard func(), err error) {
 	if g.sync == nil {

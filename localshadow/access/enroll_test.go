@@ -61,7 +61,7 @@ func (d desk) redeem(tb testing.TB, token string, request []byte) (int, string) 
 func TestToken(t *testing.T) {
 	d := mustServe(t, t.TempDir())
 	csr := request(t, "lamp", ecKey(t, elliptic.P256()))
-	token := d.token(t, "lamp", 0)
+	token := d.token(t, "lamp", access.DefaultTokenTime)
 	status, body := d.redeem(t, token, csr)
 	if status != 200 || mustParse(t, body).Subject.CommonName != "lamp" {
 		t.Fatal(status, body)
@@ -70,18 +70,20 @@ func TestToken(t *testing.T) {
 		t.Errorf("a second time: %d %s", status, body)
 	}
 	// However it is typed; and the thing's name may be left to the token.
-	status, body = d.redeem(t, " "+strings.ToLower(d.token(t, "pump", 0)), request(t, "", ecKey(t, elliptic.P256())))
+	status, body = d.redeem(t, " "+strings.ToLower(d.token(t, "pump", access.DefaultTokenTime)), request(t, "", ecKey(t, elliptic.P256())))
 	if status != 200 || mustParse(t, body).Subject.CommonName != "pump" {
 		t.Errorf("%d %s", status, body)
 	}
 	if status, body = d.redeem(t, d.token(t, "lamp", time.Nanosecond), csr); status != 403 {
 		t.Errorf("after its time: %d %s", status, body)
 	}
-	if _, err := d.Token(t.Context(), "a/b", 0); err == nil {
+	if _, err := d.Token(t.Context(), "a/b", access.DefaultTokenTime); err == nil {
 		t.Error("a token for a name that no thing has")
 	}
-	if _, err := d.Token(t.Context(), "a", 1000*time.Hour); err == nil {
-		t.Error("a token for weeks")
+	for _, ttl := range []time.Duration{-time.Second, 0, 1000 * time.Hour} {
+		if _, err := d.Token(t.Context(), "a", ttl); err == nil {
+			t.Errorf("a token for %s", ttl)
+		}
 	}
 	for _, i := range mustList(t, d.Access) {
 		if i.By != "token" {
@@ -103,7 +105,7 @@ func mustList(tb testing.TB, a *access.Access) []access.Issued {
 // thing alone.
 func TestToken_Tries(t *testing.T) {
 	d := mustServe(t, t.TempDir())
-	token := d.token(t, "lamp", 0)
+	token := d.token(t, "lamp", access.DefaultTokenTime)
 	other := request(t, "other", ecKey(t, elliptic.P256()))
 	for range 5 {
 		if status, body := d.redeem(t, token, other); status != 400 || !strings.Contains(body, `is \"other\", not lamp`) {
@@ -123,7 +125,7 @@ func TestToken_Restart(t *testing.T) {
 	dir := t.TempDir()
 	store := shadowtest.MustOpenStoreAt(t, dir)
 	a := mustOpenAt(t, dir, store, access.Config{})
-	token, err := a.Token(t.Context(), "lamp", 0)
+	token, err := a.Token(t.Context(), "lamp", access.DefaultTokenTime)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +159,7 @@ func TestEnroll_HTTP(t *testing.T) {
 		text, _ := io.ReadAll(resp.Body)
 		return resp, string(text)
 	}
-	body, err := json.Marshal(map[string]string{"token": d.token(t, "lamp", 0), "csr": string(request(t, "lamp", ecKey(t, elliptic.P256())))})
+	body, err := json.Marshal(map[string]string{"token": d.token(t, "lamp", access.DefaultTokenTime), "csr": string(request(t, "lamp", ecKey(t, elliptic.P256())))})
 	if err != nil {
 		t.Fatal(err)
 	}

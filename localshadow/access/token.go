@@ -34,7 +34,7 @@ type token struct {
 var errToken = errors.New("there is no such token, or it was used, or it has ended")
 
 // Token makes a one-time token with which a device trades a certificate request
-// for a certificate of its thing, within ttl of running; 0: DefaultTokenTime.
+// for a certificate of its thing, within ttl of running.
 func (a *Access) Token(ctx context.Context, thing string, ttl time.Duration) (string, error) {
 	if a.ca == nil {
 		return "", errNoCA
@@ -42,11 +42,8 @@ func (a *Access) Token(ctx context.Context, thing string, ttl time.Duration) (st
 	if err := validThing(thing); err != nil {
 		return "", err
 	}
-	if ttl == 0 {
-		ttl = DefaultTokenTime
-	}
-	if ttl < 0 || ttl > maxTokenTime {
-		return "", fmt.Errorf("a token lasts up to %s", maxTokenTime)
+	if ttl <= 0 || ttl > maxTokenTime {
+		return "", fmt.Errorf("a token can't last %s; at most %s", ttl, maxTokenTime)
 	}
 	secret := make([]byte, 15)
 	_, _ = rand.Read(secret) // never fails
@@ -70,7 +67,22 @@ func (a *Access) Token(ctx context.Context, thing string, ttl time.Duration) (st
 		return "", fmt.Errorf("token: %w", err)
 	}
 	a.log.Info("one-time token made", "thing", thing, "for", ttl)
+	if a.expected != nil {
+		a.expected()
+	}
 	return text, nil
+}
+
+// Waiting tells whether a token waits for its device.
+func (a *Access) Waiting() (waiting bool, err error) {
+	err = a.store.View(func(r localshadow.Reader) error {
+		return r.Scan([]byte(tokenPrefix), func(_, value []byte) error {
+			var t token
+			waiting = waiting || json.Unmarshal(value, &t) == nil && a.store.Age() < t.Expires
+			return nil
+		})
+	})
+	return waiting, err
 }
 
 func tokenKey(text string) []byte {
