@@ -14,6 +14,7 @@ import (
 	"edgeshadow/bridge/upstream"
 	"edgeshadow/cmd/console"
 	"edgeshadow/localshadow/shadow"
+	"edgeshadow/test/porttest"
 )
 
 var crashes = flag.Int("crashes", 4, "how often TestRun_KilledAtRandom kills the daemon")
@@ -38,7 +39,7 @@ func TestRun_KilledAtRandom(t *testing.T) {
 		writers = append(writers, &writer{id: shadow.ID{Thing: fmt.Sprintf("writer-%d", i)}, next: 1})
 	}
 	for round := range *crashes {
-		d := MustRunDaemon(t, dir, MustFindAddress(t), "")
+		d := MustRunDaemon(t, dir, porttest.MustFindAddress(t), "")
 		for _, w := range writers {
 			w.check(t, d)
 		}
@@ -81,7 +82,7 @@ func TestRun_KilledAtRandom(t *testing.T) {
 		wait.Wait()
 		t.Logf("round %d: killed after %d updates of %s", round, writers[0].accepted, writers[0].id)
 	}
-	d := MustRunDaemon(t, dir, MustFindAddress(t), "")
+	d := MustRunDaemon(t, dir, porttest.MustFindAddress(t), "")
 	for _, w := range writers {
 		w.check(t, d)
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -105,15 +104,4 @@ func (d *daemon) stop(tb testing.TB) {
 	if d.ended != nil {
 		tb.Errorf("ended with %v after SIGTERM", d.ended)
 	}
-}
-
-// MustFindAddress is a loopback address that nobody listens on.
-func MustFindAddress(tb testing.TB) string {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

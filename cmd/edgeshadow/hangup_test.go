@@ -7,12 +7,14 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"edgeshadow/test/porttest"
 )
 
 // SIGHUP reloads and ends nothing: also not when the configuration is faulty.
 func TestRun_Hangup(t *testing.T) {
 	dir := t.TempDir()
-	d := MustRunDaemon(t, dir, MustFindAddress(t), "")
+	d := MustRunDaemon(t, dir, porttest.MustFindAddress(t), "")
 	file := filepath.Join(dir, "edgeshadow.yaml")
 	good, err := os.ReadFile(file)
 	if err != nil {

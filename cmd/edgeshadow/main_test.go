@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"edgeshadow/test/porttest"
 )
 
 // TestMain makes the test binary be edgeshadow when it is called by that name:
@@ -88,10 +90,11 @@ func freePorts(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: port NAME…")
 	}
 	for _, name := range args {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		address, err := porttest.FindAddress()
 		ts.Check(err)
-		ts.Setenv(name, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
-		ts.Check(l.Close())
+		_, port, err := net.SplitHostPort(address)
+		ts.Check(err)
+		ts.Setenv(name, port)
 	}
 }
 

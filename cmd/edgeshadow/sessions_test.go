@@ -10,6 +10,8 @@ import (
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"edgeshadow/test/porttest"
 )
 
 // TestRun_KilledWithSessions kills the daemon while messages are published to a
@@ -43,7 +45,7 @@ func TestRun_KilledWithSessions(t *testing.T) {
 	}
 	next := 1
 	for round := range *crashes {
-		d := MustRunDaemon(t, dir, MustFindAddress(t), "")
+		d := MustRunDaemon(t, dir, porttest.MustFindAddress(t), "")
 		sleeper := connect(d, "sleeper", false)
 		if round == 0 {
 			if token := sleeper.Subscribe("q/#", 2, nil); !token.WaitTimeout(patience) || token.Error() != nil {
@@ -86,7 +88,7 @@ func TestRun_KilledWithSessions(t *testing.T) {
 		}
 		t.Logf("round %d: killed after %d acknowledged", round, len(acked))
 	}
-	d := MustRunDaemon(t, dir, MustFindAddress(t), "")
+	d := MustRunDaemon(t, dir, porttest.MustFindAddress(t), "")
 	sleeper := connect(d, "sleeper", false)
 	d.await(t, "all have come", func(context.Context) bool {
 		mu.Lock()

@@ -9,6 +9,7 @@ import (
 
 	"edgeshadow/localshadow/shadow"
 	"edgeshadow/test/modbustest"
+	"edgeshadow/test/porttest"
 )
 
 // TestGateway_MaxAge: a command that lay in the cloud for longer than max_age
@@ -16,7 +17,7 @@ import (
 // just been started; asked for again, it is.
 func TestGateway_MaxAge(t *testing.T) {
 	t.Parallel()
-	cloudAddr := MustFindAddress(t)
+	cloudAddr := porttest.MustFindAddress(t)
 	cloudDir, dir := t.TempDir(), t.TempDir()
 	cloud := MustRun(t, cloudDir, MustLoad(t, cloudDir, fmt.Sprintf("gateway: {thing: cloud}\nbroker: {listeners: [{address: %q}]}\n", cloudAddr)))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -2,7 +2,6 @@ package gateway_test
 
 import (
 	"context"
-	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -87,15 +86,4 @@ func await(tb testing.TB, what string, look func() bool) {
 			tb.Fatalf("not in %v: %s", patience, what)
 		}
 	}
-}
-
-// MustFindAddress is a loopback address that nobody listens on.
-func MustFindAddress(tb testing.TB) string {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

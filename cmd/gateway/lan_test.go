@@ -15,12 +15,13 @@ import (
 
 	"edgeshadow/cmd/gateway"
 	"edgeshadow/localshadow/access"
+	"edgeshadow/test/porttest"
 )
 
 // Nothing is open to the LAN before a device is enrolled; then it can connect,
 // also after a restart. What the configuration names is not added to.
 func TestGateway_LAN(t *testing.T) {
-	address, dir := MustFindAddress(t), t.TempDir()
+	address, dir := porttest.MustFindAddress(t), t.TempDir()
 	run := func(t *testing.T, yaml string) running {
 		cfg := MustLoad(t, dir, yaml)
 		cfg.Broker.Listeners[0].Address = "127.0.0.1:0" // 1883 may be somebody's
@@ -59,7 +60,7 @@ func TestGateway_LAN(t *testing.T) {
 // A token opens a place to trade it, and the device that did so connects with what
 // it got; where no token waits there is no such place after a start.
 func TestGateway_Desk(t *testing.T) {
-	lan, desk, dir := MustFindAddress(t), MustFindAddress(t), t.TempDir()
+	lan, desk, dir := porttest.MustFindAddress(t), porttest.MustFindAddress(t), t.TempDir()
 	run := func(t *testing.T) running {
 		cfg := MustLoad(t, dir, "")
 		cfg.Broker.Listeners[0].Address = "127.0.0.1:0" // 1883 may be somebody's

@@ -8,12 +8,13 @@ import (
 	"testing"
 
 	"edgeshadow/localshadow/shadow"
+	"edgeshadow/test/porttest"
 )
 
 // What monitoring asks for answers on an address of its own, and nothing else
 // does there.
 func TestGateway_Monitor(t *testing.T) {
-	address := MustFindAddress(t)
+	address := porttest.MustFindAddress(t)
 	dir := t.TempDir()
 	g := MustRun(t, dir, MustLoad(t, dir, fmt.Sprintf("gateway: {thing: gw, metrics: %q}\nbroker: {listeners: [{address: '127.0.0.1:0'}]}", address)))
 	if _, err := g.Update(t.Context(), shadow.ID{Thing: "lamp"}, []byte(`{"state":{"reported":{"power":"on"}}}`)); err != nil {

@@ -13,6 +13,7 @@ import (
 	"edgeshadow/cmd/gateway"
 	"edgeshadow/localshadow/shadow"
 	"edgeshadow/test/modbustest"
+	"edgeshadow/test/porttest"
 )
 
 // site is a gateway with a PLC on a bus.
@@ -29,7 +30,7 @@ func TestGateway_Reload(t *testing.T) {
 	plc := modbustest.MustServe(t)
 	plc.SetHolding(1, 0, 20)
 	plc.SetHolding(2, 0, 30)
-	first, second := MustFindAddress(t), MustFindAddress(t)
+	first, second := porttest.MustFindAddress(t), porttest.MustFindAddress(t)
 	listeners := func(addresses ...string) string {
 		return `{address: "` + strings.Join(addresses, `"}, {address: "`) + `"}`
 	}

@@ -140,7 +140,8 @@ func (r *Registry) DeleteType(ctx context.Context, name string) error {
 	case !t.Deprecated:
 		return invalid("Thing type %s can't be deleted: deprecate it first", name)
 	}
-	if left := deprecationWait - (r.store.Age() - t.DeprecatedAge); left > 0 {
+	// After a kill the age may be some fraction of a second below that of the record.
+	if left := deprecationWait - max(r.store.Age()-t.DeprecatedAge, 0); left > 0 {
 		return invalid("Thing type %s can't be deleted yet: it was deprecated less than %d minutes ago; %s to go",
 			name, deprecationWait/time.Minute, max(left.Round(time.Second), time.Second))
 	}

@@ -49,6 +49,7 @@ var table = map[string][]string{
 	"test/cloudtest":  {},
 	"test/linktest":   {},
 	"test/modbustest": {"test/ptytest"},
+	"test/porttest":   {},
 	"test/ptytest":    {},
 	"test/bletest":    {},
 	"test/serialtest": {"test/ptytest"},
