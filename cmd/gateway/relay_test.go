@@ -94,6 +94,10 @@ func TestGateway_Relay(t *testing.T) {
 		t.Errorf("the device heard %q", got)
 	}
 
+	await(t, "the acknowledgement of what was heard", func() bool {
+		s, err := here.Client.Status(t.Context())
+		return err == nil && s.Relay != nil && len(s.Relay.Classes) == 1 && s.Relay.Classes[0].Pending == 0
+	})
 	cable.Refuse()
 	await(t, "an outage", func() bool { return !here.up(t) })
 	device.say(t, "line/7/data", "b")
