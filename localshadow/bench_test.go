@@ -112,7 +112,7 @@ func BenchmarkOpen(b *testing.B) {
 	var wg sync.WaitGroup
 	for i := range 10_000 {
 		wg.Add(1)
-		service.Handle(b.Context(), shadow.ID{Thing: fmt.Sprintf("thing-%d", i)}, "update", payload, wg.Done)
+		service.Handle(b.Context(), shadow.ID{Thing: fmt.Sprintf("thing-%d", i)}, "update", payload, false, wg.Done)
 	}
 	wg.Wait()
 	full := heap()

@@ -115,14 +115,14 @@ func (g *group) merge(tx *Tx) {
 // Update must not be called from fn or from a done function of Submit.
 func (s *Store) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	outcome := make(chan error, 1)
-	s.Submit(ctx, fn, func(err error) { outcome <- err })
+	s.Do(ctx, fn, func(err error) { outcome <- err })
 	return <-outcome
 }
 
 // Submit is Update without the wait; it blocks only while the queue is full.
-// The done functions run after the fsync, in order of submission, on one
-// goroutine, which must not wait for this store. When the operation never got
-// into the queue (ctx ended, store closed), done runs at once, in the caller.
+// The done functions run after the fsync, in order of submission, one at a time;
+// none may wait for this store. When the operation never got into the queue (ctx
+// ended, store closed), done runs at once, in the caller.
 func (s *Store) Submit(ctx context.Context, fn func(tx *Tx) error, done func(error)) {
 	select {
 	case s.slots <- struct{}{}:
@@ -141,6 +141,7 @@ func (s *Store) Submit(ctx context.Context, fn func(tx *Tx) error, done func(err
 		return
 	}
 	s.queue = append(s.queue, &operation{fn: fn, done: done})
+	s.underWay++
 	s.mu.Unlock()
 	s.wake()
 }
@@ -152,12 +153,17 @@ func (s *Store) wake() {
 	}
 }
 
-// take empties the queue; last says that nothing follows.
-func (s *Store) take(reuse []*operation) (ops []*operation, last bool) {
+// take empties the queue, once it is its turn. settled says that all operations
+// before these are committed; last, that nothing follows.
+func (s *Store) take(reuse []*operation) (ops []*operation, settled, last bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.led {
+		return nil, false, false
+	}
+	settled = s.underWay == len(s.queue)
 	ops, s.queue = s.queue, reuse[:0]
-	return ops, s.closed
+	return ops, settled, s.closed
 }
 
 // execute runs the operations in order and collects their writes in groups.
@@ -172,8 +178,11 @@ func (s *Store) execute() {
 	}
 	var ops []*operation
 	for {
-		var last bool
-		ops, last = s.take(ops)
+		var settled, last bool
+		ops, settled, last = s.take(ops)
+		if settled {
+			g.prev = nil
+		}
 		for i, op := range ops {
 			ops[i] = nil
 			<-s.slots
@@ -266,16 +275,9 @@ func (s *Store) commit() {
 			if !ok {
 				return
 			}
-			if g.txn != nil {
-				g.txn.Discard()
-			}
-			if g.err = s.failure(); g.err == nil && len(g.writes) > 0 {
-				if g.err = s.write(g); g.err != nil {
-					s.fail(g.err)
-				} else if s.durability == OneSecond && !unsynced {
-					unsynced = true
-					tick = time.After(looseSync)
-				}
+			if s.finish(g) && s.durability == OneSecond && !unsynced {
+				unsynced = true
+				tick = time.After(looseSync)
 			}
 			s.committed <- g
 		case <-tick:
@@ -285,6 +287,21 @@ func (s *Store) commit() {
 			}
 		}
 	}
+}
+
+// finish ends a group: its writes, if it has any, are committed then, or it has
+// an error.
+func (s *Store) finish(g *group) (written bool) {
+	if g.txn != nil {
+		g.txn.Discard()
+	}
+	if g.err = s.failure(); g.err != nil || len(g.writes) == 0 {
+		return false
+	}
+	if g.err = s.write(g); g.err != nil {
+		s.fail(g.err)
+	}
+	return g.err == nil
 }
 
 func (s *Store) write(g *group) error {
@@ -324,12 +341,19 @@ func (s *Store) write(g *group) error {
 // next group is being written.
 func (s *Store) publish() {
 	for g := range s.committed {
-		for _, op := range g.ops {
-			if op.err == nil {
-				op.err = g.err
-			}
-			op.done(op.err)
+		g.tell()
+		s.mu.Lock()
+		s.underWay -= len(g.ops)
+		s.mu.Unlock()
+	}
+}
+
+func (g *group) tell() {
+	for _, op := range g.ops {
+		if op.err == nil {
+			op.err = g.err
 		}
+		op.done(op.err)
 	}
 }
 

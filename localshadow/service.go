@@ -100,14 +100,19 @@ func (s *Service) wanted(id shadow.ID, suffix string) bool {
 }
 
 // Handle serves one request that came over MQTT; op is get, update or delete.
-// It returns when the request has its place in the queue. After the fsync, in
-// order of arrival, it calls acked (the PUBACK; nil: nobody waits) and publishes
-// delta, documents and accepted, or rejected. What could not be stored is not
-// acked, and is rejected as an internal failure. When ctx ends before there was
-// a place in the queue, nothing happens at all.
-func (s *Service) Handle(ctx context.Context, id shadow.ID, op string, payload []byte, acked func()) {
+// It returns when the request has its place in the queue; for an idle caller,
+// which has nothing else to do until the answer, mostly when all is told. After
+// the fsync, in order of arrival, it calls acked (the PUBACK; nil: nobody waits)
+// and publishes delta, documents and accepted, or rejected. What could not be
+// stored is not acked, and is rejected as an internal failure. When ctx ends
+// before there was a place in the queue, nothing happens at all.
+func (s *Service) Handle(ctx context.Context, id shadow.ID, op string, payload []byte, idle bool, acked func()) {
 	r, began := s.request(id, op, payload), time.Now()
-	s.store.Submit(ctx, r.run, func(err error) {
+	submit := s.store.Submit
+	if idle {
+		submit = s.store.Do
+	}
+	submit(ctx, r.run, func(err error) {
 		var refused *shadow.Error
 		switch {
 		case err == nil || errors.As(err, &refused):
@@ -157,7 +162,7 @@ func (s *Service) Delete(ctx context.Context, id shadow.ID, payload []byte) ([]b
 func (s *Service) do(ctx context.Context, id shadow.ID, op string, payload []byte) (body []byte, err error) {
 	r, began := s.request(id, op, payload), time.Now()
 	told := make(chan struct{})
-	s.store.Submit(ctx, r.run, func(outcome error) {
+	s.store.Do(ctx, r.run, func(outcome error) {
 		defer close(told)
 		defer s.served(began)
 		if err = outcome; err != nil {

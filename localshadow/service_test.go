@@ -40,7 +40,7 @@ func open(t testing.TB) *bench {
 // returns all that was published since the last one, and where PUBACK stood.
 func (b *bench) request(t *testing.T, id shadow.ID, op, payload string) []shadowtest.Message {
 	t.Helper()
-	b.Handle(t.Context(), id, op, []byte(payload), func() {
+	b.Handle(t.Context(), id, op, []byte(payload), false, func() {
 		b.Recorder.Publish("PUBACK", nil)
 	})
 	// A second request that changes nothing waits for the first.
@@ -234,7 +234,7 @@ func TestService_ConcurrentUpdates(t *testing.T) {
 					continue
 				}
 				acked := make(chan struct{})
-				b.Handle(t.Context(), lamp, "update", []byte(payload), func() { close(acked) })
+				b.Handle(t.Context(), lamp, "update", []byte(payload), false, func() { close(acked) })
 				<-acked
 			}
 		})
@@ -321,7 +321,7 @@ func TestService_ClosedStore(t *testing.T) {
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s.Handle(t.Context(), lamp, "update", []byte(`{"state":{}}`), func() { t.Error("acknowledged") })
+	s.Handle(t.Context(), lamp, "update", []byte(`{"state":{}}`), false, func() { t.Error("acknowledged") })
 	if got := recorder.Messages(); len(got) != 0 {
 		t.Errorf("published %v", got)
 	}

@@ -59,11 +59,13 @@ type Store struct {
 	closing   chan struct{}
 	loops     sync.WaitGroup
 
-	mu      sync.Mutex
-	queue   []*operation
-	closed  bool // no operations any more
-	shut    bool // no reads any more
-	readers sync.WaitGroup
+	mu       sync.Mutex
+	queue    []*operation
+	underWay int  // operations in the queue and beyond, until they are told
+	led      bool // by a caller of Do
+	closed   bool // no operations any more
+	shut     bool // no reads any more
+	readers  sync.WaitGroup
 
 	failed   atomic.Pointer[error]
 	failing  chan struct{}

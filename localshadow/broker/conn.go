@@ -51,6 +51,7 @@ type conn struct {
 	told      bool   // why it ends
 	broken    error  // of the last Read
 	last      byte   // that came
+	unread    int    // bytes that came and are in no packet yet
 	aliases   map[uint16]string
 	rate      bucket
 	held      held
@@ -62,6 +63,8 @@ type conn struct {
 	wanted   bool // the session waits for room
 	stalled  bool // the peer took nothing for the length of patience
 	flushing bool
+	serving  bool // the goroutine that reads is in serve
+	corked   bool // it will flush
 	closed   bool
 	err      error
 	flushes  sync.WaitGroup
@@ -111,6 +114,7 @@ func (c *conn) SetDeadline(t time.Time) error {
 
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
+	c.unread += n
 	if c.broken = err; n > 0 {
 		c.last = b[n-1]
 	}

@@ -77,7 +77,7 @@ func newHeld() *held {
 	return &held{release: make(chan struct{}), requests: make(chan string, 64)}
 }
 
-func (h *held) Handle(_ context.Context, id shadow.ID, op string, payload []byte, acked func()) {
+func (h *held) Handle(_ context.Context, id shadow.ID, op string, payload []byte, _ bool, acked func()) {
 	h.requests <- id.String() + " " + op + " " + string(payload)
 	go func() {
 		<-h.release

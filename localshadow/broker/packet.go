@@ -26,6 +26,7 @@ type wire struct {
 // the connection, with its last will.
 func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	c := connOf(cl)
+	c.unread -= 1 + varint(pk.FixedHeader.Remaining) + pk.FixedHeader.Remaining
 	if pk.FixedHeader.Type == packets.Connect && c.session == nil {
 		// mochi refuses an empty will; the standard has it.
 		if c.emptyWill = pk.Connect.WillFlag && len(pk.Connect.WillPayload) == 0; c.emptyWill {

@@ -15,7 +15,9 @@ import (
 // willing acknowledges at once.
 type willing struct{}
 
-func (willing) Handle(_ context.Context, _ shadow.ID, _ string, _ []byte, acked func()) { acked() }
+func (willing) Handle(_ context.Context, _ shadow.ID, _ string, _ []byte, _ bool, acked func()) {
+	acked()
+}
 
 // FuzzPackets: whatever follows a CONNECT, its connection ends when the client
 // ends it, and another client does not notice.

@@ -47,7 +47,7 @@ func (b *Broker) Post(ctx context.Context, who Principal, p Posted) error {
 	kept := make(chan bool, 1)
 	if id, op, ok := request(p.Topic); ok {
 		b.fan(m, nil)
-		b.shadows.Handle(ctx, id, op, p.Payload, func() { kept <- true })
+		b.shadows.Handle(ctx, id, op, p.Payload, true, func() { kept <- true })
 	} else {
 		r := newReceipt(func(ok bool) { kept <- ok })
 		b.publish(m, r)

@@ -16,8 +16,8 @@ type Shadows interface {
 	// Handle serves one request; op is get, update or delete, and the payload
 	// is the callee's. It calls acked once, when what the request changed is on
 	// disk, and publishes the answers after that. It may block while its queue
-	// is full, until ctx ends.
-	Handle(ctx context.Context, id shadow.ID, op string, payload []byte, acked func())
+	// is full, until ctx ends; and until all is told, when the caller is idle.
+	Handle(ctx context.Context, id shadow.ID, op string, payload []byte, idle bool, acked func())
 }
 
 // OnPublish takes a PUBLISH: shadow requests go to the service, others to their
@@ -39,7 +39,12 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 		h.b.fan(m, nil) // those who subscribed to requests see them (SHADOW 16), before they are answered
 		id, op, _ := request(pk.TopicName)
 		// The payload is part of a buffer that mochi made for this packet alone.
-		h.b.shadows.Handle(h.b.ctx, id, op, pk.Payload, func() { h.b.answer(c, s, w, true) })
+		c.serve(func(idle bool) {
+			h.b.shadows.Handle(h.b.ctx, id, op, pk.Payload, idle, func() {
+				c.cork()
+				h.b.answer(c, s, w, true)
+			})
+		})
 		return pk, packets.CodeSuccessIgnore
 	}
 	switch w.qos {
