@@ -33,20 +33,30 @@ type daemon struct {
 // what still runs.
 func MustRunDaemon(tb testing.TB, dir, address, more string) *daemon {
 	tb.Helper()
+	d := mustRun(tb, dir, fmt.Sprintf("{address: %q}", address), more, func(cmd *exec.Cmd) {
+		if err := cmd.Start(); err != nil {
+			tb.Fatal(err)
+		}
+	})
+	d.address = address
+	return d
+}
+
+// mustRun leaves to start how the daemon is started.
+func mustRun(tb testing.TB, dir, listeners, more string, start func(*exec.Cmd)) *daemon {
+	tb.Helper()
 	file := filepath.Join(dir, "edgeshadow.yaml")
-	yaml := fmt.Sprintf("config_version: 1\ngateway: {thing: gw}\nstore: {path: %s}\nbroker: {listeners: [{address: %q}]}\n%s",
-		filepath.Join(dir, "data"), address, more)
+	yaml := fmt.Sprintf("config_version: 1\ngateway: {thing: gw}\nstore: {path: %s}\nbroker: {listeners: [%s]}\n%s",
+		filepath.Join(dir, "data"), listeners, more)
 	if err := os.WriteFile(file, []byte(yaml), 0o644); err != nil {
 		tb.Fatal(err)
 	}
 	socket := filepath.Join(dir, "api.sock")
-	d := &daemon{Client: console.NewClient(socket), dir: dir, address: address, done: make(chan struct{})}
+	d := &daemon{Client: console.NewClient(socket), dir: dir, done: make(chan struct{})}
 	d.cmd = exec.Command(MustFindSelf(tb), "run", "-c", file)
 	d.cmd.Env = append(os.Environ(), "EDGESHADOW_SOCKET="+socket)
 	d.cmd.Stdout, d.cmd.Stderr = &d.log, &d.log
-	if err := d.cmd.Start(); err != nil {
-		tb.Fatal(err)
-	}
+	start(d.cmd)
 	var wait sync.WaitGroup
 	wait.Go(func() {
 		d.ended = d.cmd.Wait()

@@ -196,11 +196,11 @@ func (a *Access) Run(ctx context.Context) error {
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	for {
+		a.expire(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			a.expire(ctx)
 		}
 	}
 }

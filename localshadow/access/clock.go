@@ -74,9 +74,6 @@ func (c *clock) save() error {
 // Now is the time at which certificates are checked: tls.Config.Time.
 func (ca *CA) Now() time.Time { return ca.clock.time() }
 
-// ClockSet tells whether the machine's clock may be right.
-func (ca *CA) ClockSet() bool { return ca.clock.set() }
-
 // ClockHint is the cure for a certificate that is refused for its dates.
 func (ca *CA) ClockHint() string {
 	if ca.clock.set() {
