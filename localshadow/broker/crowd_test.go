@@ -157,12 +157,15 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// A client that sends more than it may is cut off; MQTT 5 is told why.
+// A client that sends more than it may is cut off; MQTT 5 is told why, and so is
+// whoever watches.
 func TestBroker_Flood(t *testing.T) {
 	cfg := loopback()
 	cfg.Limits.Rate = 100
 	b := MustRun(t, cfg, newHeld(), nil)
 	other, _ := mustOpen(t, b, v3, "other", clean)
+	watch := mustConnect(t, b, "watch")
+	watch.mustSubscribe(t, presence+"disconnected/flood")
 	for _, version := range []byte{v3, v5} {
 		p, _ := mustOpen(t, b, version, "flood", clean)
 		w := bufio.NewWriter(p)
@@ -187,6 +190,9 @@ func TestBroker_Flood(t *testing.T) {
 		}
 		if version == v5 && last != 0x96 {
 			t.Errorf("DISCONNECT %#x", last)
+		}
+		if e := watch.nextEvent(t, presence+"disconnected/flood"); e["disconnectReason"] != "THROTTLED" {
+			t.Errorf("%v", e)
 		}
 	}
 	other.expectNothing(t)
