@@ -125,7 +125,7 @@ func TestOpenStore_Damage(t *testing.T) {
 		{"ManifestFlipped", "MANIFEST", func(t *testing.T, store string) {
 			mustEdit(t, filepath.Join(store, "MANIFEST"), flip)
 		}},
-		{"ManifestCut", "is missing", func(t *testing.T, store string) { // the part that is left names tables long gone
+		{"ManifestCut", "MANIFEST is cut short", func(t *testing.T, store string) { // the part that is left lacks the newest table
 			mustEdit(t, filepath.Join(store, "MANIFEST"), func(data []byte) []byte { return data[:len(data)-3] })
 		}},
 		{"ManifestCutBeforeATable", "MANIFEST is cut short", func(t *testing.T, store string) {

@@ -76,6 +76,8 @@ func OpenStore(cfg Config, log *slog.Logger) (*Store, error) {
 		return nil, fmt.Errorf("open store %s: %w", s.dir, err)
 	}
 	s.start(&s.loops)
+	s.wal.tell() // of what lies there from before
+	s.merging.Go(s.merge)
 	return s, nil
 }
 
@@ -154,14 +156,15 @@ func (s *Store) options() badger.Options {
 	return badger.DefaultOptions(s.dir).
 		WithSyncWrites(false). // see wal
 		WithMemTableSize(memTableSize).WithNumMemtables(2).
-		WithBaseTableSize(tableSize).WithBaseLevelSize(2 * tableSize).WithBlockSize(blockSize).
-		WithNumLevelZeroTables(2).WithNumLevelZeroTablesStall(6).WithNumCompactors(2).WithNumGoroutines(1).
+		WithBaseTableSize(tableSize).WithBaseLevelSize(oneLevel).WithBlockSize(blockSize).
+		WithNumCompactors(0).WithNumLevelZeroTables(1).WithNumLevelZeroTablesStall(neverStall). // see merge
+		WithNumGoroutines(1).
 		WithCompression(options.None).WithBlockCacheSize(0).WithIndexCacheSize(0).
 		WithValueLogFileSize(1 << 20).WithValueThreshold(32 << 10).
 		WithDetectConflicts(false). // the committer is the only writer
 		WithMetricsEnabled(false).
 		WithChecksumVerificationMode(options.OnBlockRead).
-		WithCompactL0OnClose(true).
+		WithCompactL0OnClose(false).
 		WithLogger(badgerLog{s.log})
 }
 

@@ -50,7 +50,8 @@ type StoreStats struct {
 	DiskFree uint64 `json:"disk_free"`
 	DiskNeed uint64 `json:"disk_need"` // below it writes are refused
 	DiskFull bool   `json:"disk_full"`
-	Error    string `json:"error,omitempty"` // writing has ended
+	Error    string `json:"error,omitempty"`    // writing has ended
+	Unmerged string `json:"unmerged,omitempty"` // why its tables can't be merged: it grows
 }
 
 // Stats is cheap enough to be asked every second.
@@ -72,6 +73,9 @@ func (s *Store) Stats() StoreStats {
 	}
 	if err := s.failure(); err != nil {
 		st.Error = err.Error()
+	}
+	if err := s.unmerged.Load(); err != nil {
+		st.Unmerged = (*err).Error()
 	}
 	if s.read() {
 		lsm, vlog := s.db.Size()

@@ -58,6 +58,7 @@ type Store struct {
 	committed chan *group
 	closing   chan struct{}
 	loops     sync.WaitGroup
+	merging   sync.WaitGroup
 
 	mu       sync.Mutex
 	queue    []*operation
@@ -70,6 +71,7 @@ type Store struct {
 	failed   atomic.Pointer[error]
 	failing  chan struct{}
 	full     atomic.Bool
+	unmerged atomic.Pointer[error] // why tables are not merged; nil: they are
 	panics   atomic.Uint64
 	counts   counts
 	closeErr error
@@ -156,6 +158,8 @@ func (s *Store) close() error {
 	close(s.closing)
 	s.wake()
 	s.loops.Wait()
+	close(s.wal.begun) // the committer has ended
+	s.merging.Wait()
 	s.mu.Lock()
 	s.shut = true
 	s.mu.Unlock()

@@ -24,9 +24,10 @@ const walSuffix = ".mem"
 // A commit lies whole in one log: the newest one when it returns. Older logs
 // were synced with the commits that they hold, and once more when they are left.
 type wal struct {
-	dir  string
-	id   int
-	file *os.File
+	dir   string
+	id    int
+	file  *os.File
+	begun chan struct{} // told of each log that was begun, once for several
 }
 
 // openWAL finds the newest log of an open database.
@@ -35,7 +36,7 @@ func openWAL(dir string) (*wal, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &wal{dir: dir, id: -1}
+	w := &wal{dir: dir, id: -1, begun: make(chan struct{}, 1)}
 	for _, e := range entries {
 		if name, ok := strings.CutSuffix(e.Name(), walSuffix); ok {
 			if id, err := strconv.Atoi(name); err == nil {
@@ -66,7 +67,15 @@ func (w *wal) follow() error {
 	}
 	err = errors.Join(w.sync(), w.file.Close(), syncDir(w.dir))
 	w.file, w.id = next, w.id+1
+	w.tell()
 	return err
+}
+
+func (w *wal) tell() {
+	select {
+	case w.begun <- struct{}{}:
+	default:
+	}
 }
 
 // sync returns when all that was committed and followed is on disk: the pages of

@@ -106,6 +106,9 @@ func (d *Doctor) daemon(ctx context.Context) {
 	if s.Store.Error != "" {
 		d.say("store", Fail, s.Store.Error, "look at the disk (dmesg), then systemctl restart edgeshadow")
 	}
+	if s.Store.Unmerged != "" {
+		d.say("store", Warn, "it grows: its tables can't be merged ("+s.Store.Unmerged+")", "free as much space as the store takes")
+	}
 	if s.Store.Quarantined != "" {
 		d.say("store", Warn, fmt.Sprintf("was damaged (%s) and is set aside as %s", s.Store.Reason, s.Store.Quarantined),
 			"what the cloud and the configuration know comes back by itself; remove the folder when nothing is missed")

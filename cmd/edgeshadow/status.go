@@ -142,6 +142,9 @@ func printStore(w io.Writer, s console.Status) {
 	case s.Held.Why != "":
 		fmt.Fprintf(w, "         %s\n", s.Held.Why)
 	}
+	if st.Unmerged != "" {
+		fmt.Fprintf(w, "         it grows: its tables can't be merged (%s)\n", st.Unmerged)
+	}
 	if st.Quarantined != "" {
 		fmt.Fprintf(w, "         it was damaged (%s), is set aside as %s, and began empty\n", st.Reason, st.Quarantined)
 	} else if len(st.SetAside) > 0 {
