@@ -38,7 +38,7 @@ func reloadCommand() *cobra.Command {
 			fmt.Fprintln(c.OutOrStdout(), line)
 		}
 		if len(r.Changes) == 0 {
-			fmt.Fprintln(c.OutOrStdout(), "nothing changed")
+			fmt.Fprintln(c.OutOrStdout(), "nothing changed in the configuration; certificates, policies and passwords were read again")
 		}
 		return nil
 	}

@@ -51,6 +51,7 @@ func (l *lines) since(n int) []string {
 type prison struct {
 	running
 	tb    testing.TB
+	dir   string
 	log   *lines
 	ca    *x509.Certificate
 	caKey any
@@ -68,7 +69,7 @@ broker:
     - {address: "127.0.0.1:0", tls: auto, auth: [certificate]}
     - {address: "127.0.0.1:0", protocol: http, tls: auto, auth: [certificate]}
 `)
-	p := &prison{tb: t, log: &lines{}, heard: make(chan string, 64)}
+	p := &prison{tb: t, dir: dir, log: &lines{}, heard: make(chan string, 64)}
 	p.running = MustRunWith(t, dir, cfg, gateway.Options{Log: slog.New(slog.NewTextHandler(p.log, nil))})
 	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "data/pki/ca.crt"), filepath.Join(dir, "data/pki/ca.key"))
 	if err != nil {

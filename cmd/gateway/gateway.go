@@ -38,6 +38,7 @@ type Gateway struct {
 	began     time.Time
 	store     *localshadow.Store
 	service   *localshadow.Service
+	ca        *access.CA
 	access    *access.Access
 	registry  *registry.Registry
 	broker    *broker.Broker

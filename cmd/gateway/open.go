@@ -61,22 +61,21 @@ func Open(cfg *config.Config, o Options) (_ *Gateway, err error) {
 	g.traffic.began = g.began
 	g.floor.space = g.store.Space
 
-	ca, err := access.OpenCA(filepath.Join(cfg.Store.Path, "pki"))
-	if err != nil {
+	if g.ca, err = access.OpenCA(filepath.Join(cfg.Store.Path, "pki")); err != nil {
 		return nil, err
 	}
-	if hint := ca.ClockHint(); hint != "" {
+	if hint := g.ca.ClockHint(); hint != "" {
 		log.Warn("the clock is wrong", "hint", hint)
 	}
 	if err = g.openRegistry(cfg); err != nil {
 		return nil, err
 	}
-	if g.access, err = access.Open(cfg.Access, g.store, access.Options{CA: ca, Things: things{g.registry}, Enrolled: g.enrolled, Expected: g.openLAN, Log: log}); err != nil {
+	if g.access, err = access.Open(cfg.Access, g.store, access.Options{CA: g.ca, Things: things{g.registry}, Enrolled: g.enrolled, Expected: g.openLAN, Log: log}); err != nil {
 		return nil, err
 	}
 	listen := g.brokerConfig(cfg)
 	g.listening.Store(&listen.Listeners)
-	g.broker = broker.New(listen, g.service, ca, log)
+	g.broker = broker.New(listen, g.service, g.ca, log)
 	g.broker.Store, g.broker.Access, g.broker.Public = g.store, gatekeeper{g.access}, g.access.Public()
 	g.access.OnRevoke(g.dismiss)
 	g.broker.Handler = &rest.API{Shadows: g.service, Broker: g.broker, Other: g.registryAPI(), Log: log}

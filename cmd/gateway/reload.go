@@ -110,6 +110,7 @@ func affected(changes []config.Change, parts []part) ([]part, error) {
 func (g *Gateway) parts() []part {
 	return []part{
 		{sections: []string{"gateway"}, prepare: g.prepareSelf},
+		{sections: []string{"access"}, files: true, prepare: g.prepareCA}, // before the listeners, which check against it
 		{sections: []string{"broker"}, files: true, prepare: g.prepareBroker},
 		{sections: []string{"buses", "things"}, prepare: g.prepareField},
 		{sections: []string{"sync", "cloud"}, prepare: g.prepareSync},
@@ -129,6 +130,11 @@ func (g *Gateway) prepareSelf(cfg *config.Config) (commit, discard func(), err e
 		return nil, nil, &RestartError{[]string{"gateway.metrics"}}
 	}
 	return func() { limitMemory(cfg.Gateway.Memory) }, func() {}, nil
+}
+
+// prepareCA takes the files of the CA, which may have been renewed.
+func (g *Gateway) prepareCA(*config.Config) (commit, discard func(), err error) {
+	return g.ca.Prepare()
 }
 
 // prepareSync is for the reconciler; without an uplink there is none.

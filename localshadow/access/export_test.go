@@ -44,5 +44,8 @@ func Expire(a *Access, ctx context.Context) { a.expire(ctx) }
 // SetClock makes the CA see another time.
 func (ca *CA) SetClock(now func() time.Time) { ca.clock.now = now }
 
+// SetHosts makes the CA see other addresses of the machine.
+func (ca *CA) SetHosts(hosts ...string) { ca.hosts = func() []string { return hosts } }
+
 // SaveClock keeps the time, if it is to be kept.
 func (ca *CA) SaveClock() error { return ca.clock.save() }
