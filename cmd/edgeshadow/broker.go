@@ -17,6 +17,7 @@ import (
 	"edgeshadow/cmd/console"
 	"edgeshadow/cmd/pubsub"
 	"edgeshadow/config"
+	"edgeshadow/localshadow/access"
 	"edgeshadow/localshadow/broker"
 )
 
@@ -98,7 +99,7 @@ func (t *brokerFlags) toGateway(target *pubsub.Target) error {
 	}
 	for _, l := range listeners {
 		host, port, _ := net.SplitHostPort(l.Address)
-		anonymous := len(l.Auth) == 0 || slices.Contains(l.Auth, broker.Anonymous) || target.User != ""
+		anonymous := len(l.Auth) == 0 || slices.Contains(l.Auth, access.Anonymous) || target.User != ""
 		switch {
 		case l.Protocol == broker.Unix && anonymous:
 			target.Endpoint = "unix://" + l.Address

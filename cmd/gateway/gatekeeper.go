@@ -11,8 +11,8 @@ import (
 // gatekeeper is what the broker asks.
 type gatekeeper struct{ access *access.Access }
 
-func (g gatekeeper) Authenticate(c broker.Credentials) (broker.Principal, error) {
-	p, err := g.access.Authenticate(access.Credentials(c))
+func (g gatekeeper) Authenticate(c access.Credentials) (broker.Principal, error) {
+	p, err := g.access.Authenticate(c)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func (g *Gateway) Endpoint(protocol string) string {
 	addrs := g.Addrs()
 	for i, l := range g.listeners() {
 		if l.TLS == nil || cmp.Or(l.Protocol, broker.MQTT) != protocol || i >= len(addrs) ||
-			protocol == broker.MQTT && !l.Admits(broker.Certificate) {
+			protocol == broker.MQTT && !l.Admits(access.Certificate) {
 			continue
 		}
 		host, _, _ := net.SplitHostPort(l.Address)

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"edgeshadow/config"
+	"edgeshadow/localshadow/access"
 	"edgeshadow/localshadow/broker"
 )
 
@@ -36,7 +37,7 @@ func (g *Gateway) brokerConfig(cfg *config.Config) broker.Config {
 			_ = l.Close()
 		}
 		out.Listeners = append(out.Listeners,
-			broker.Listener{Address: address, Protocol: protocol, TLS: &broker.TLS{Auto: true}, Auth: []string{broker.Certificate}})
+			broker.Listener{Address: address, Protocol: protocol, TLS: &broker.TLS{Auto: true}, Auth: []string{access.Certificate}})
 	}
 	if enrolled, err := g.access.Enrolled(); err == nil && len(enrolled) > 0 {
 		open(broker.MQTT, cmp.Or(g.options.LAN, lanAddress))

@@ -19,7 +19,7 @@ func (a *Access) Authenticate(c Credentials) (*Principal, error) {
 	}
 	p.access, p.client, p.remote, p.env = a, c.ClientID, remoteOf(c), environment(c)
 	p.id = p.env.id
-	if p.kind == certificateAuth {
+	if p.kind == Certificate {
 		a.used(p.id)
 	}
 	return p, nil
@@ -42,7 +42,7 @@ var (
 // identify returns who, and for the log what a refused client claims to be.
 func (a *Access) identify(c Credentials) (p *Principal, claim string, err error) {
 	admits := func(way string) bool { return slices.Contains(c.Auth, way) }
-	if c.Certificate != nil && admits(certificateAuth) {
+	if c.Certificate != nil && admits(Certificate) {
 		name := c.Certificate.Subject.CommonName
 		claim := "certificate:" + clip(name)
 		switch {
@@ -51,9 +51,9 @@ func (a *Access) identify(c Credentials) (p *Principal, claim string, err error)
 		case a.state.Load().revoked[certificateID(c.Certificate)]:
 			return nil, claim, errRevoked
 		}
-		return &Principal{kind: certificateAuth, who: name}, "", nil
+		return &Principal{kind: Certificate, who: name}, "", nil
 	}
-	if c.Request != nil && admits(signatureAuth) {
+	if c.Request != nil && admits(Signature) {
 		if s, err := readSignature(c.Request); s != nil || err != nil {
 			return a.signed(c, s, err)
 		}
@@ -64,13 +64,13 @@ func (a *Access) identify(c Credentials) (p *Principal, claim string, err error)
 			user, password = name, []byte(word)
 		}
 	}
-	if password != nil && admits(passwordAuth) {
+	if password != nil && admits(Password) {
 		return a.login(c, user, password)
 	}
-	if admits(anonymousAuth) {
-		return &Principal{kind: anonymousAuth}, "", nil
+	if admits(Anonymous) {
+		return &Principal{kind: Anonymous}, "", nil
 	}
-	if slices.Equal(c.Auth, []string{certificateAuth}) {
+	if slices.Equal(c.Auth, []string{Certificate}) {
 		return nil, "", errNotShown
 	}
 	return nil, "", errNothing

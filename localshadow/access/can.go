@@ -55,16 +55,16 @@ func (a *Access) claimed(who, client string) (*Principal, error) {
 	p := &Principal{access: a}
 	kind, name, named := strings.Cut(who, ":")
 	switch {
-	case who == anonymousAuth:
-		p.kind = anonymousAuth
-	case named && (kind == certificateAuth || kind == userKind || kind == keyKind) && name != "":
+	case who == Anonymous:
+		p.kind = Anonymous
+	case named && (kind == Certificate || kind == userKind || kind == keyKind) && name != "":
 		p.kind, p.who = kind, name
 	case validThing(who) == nil:
-		p.kind, p.who = certificateAuth, who
+		p.kind, p.who = Certificate, who
 	default:
 		return nil, fmt.Errorf("%.140q is no principal; want a thing, certificate:NAME, user:NAME, key:ID or anonymous", who)
 	}
-	if p.kind == certificateAuth {
+	if p.kind == Certificate {
 		if client == "" {
 			client = p.who
 		}

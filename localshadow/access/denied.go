@@ -15,8 +15,6 @@ const (
 	linesAtOnce    = 50
 )
 
-const receive = "iot:Receive"
-
 // Denial is something that was refused.
 type Denial struct {
 	Time      time.Time `json:"time"`                // the last one; by the wall clock, to be read by people
@@ -48,7 +46,7 @@ func (d *Denial) same(e *Denial) bool {
 	if d.Principal == "" && d.Remote != e.Remote {
 		return false
 	}
-	return d.Action == receive || d.Resource == e.Resource
+	return d.Action == ActionReceive || d.Resource == e.Resource
 }
 
 // denied logs a refusal, once, and again when it has happened 10 times as often.
@@ -72,7 +70,7 @@ func (a *Access) denied(d Denial) {
 	if muted > 0 {
 		attrs = append(attrs, "not_logged", muted)
 	}
-	if d.Action == receive {
+	if d.Action == ActionReceive {
 		a.log.Info("messages withheld", attrs...) // the client notices nothing, and nothing is broken
 		return
 	}

@@ -11,9 +11,9 @@ func Decide(p *Policy, c Credentials, things Things, name, resource string) bool
 	if !ok {
 		return false
 	}
-	who := &Principal{kind: anonymousAuth, access: &Access{things: things}, env: environment(c)}
+	who := &Principal{kind: Anonymous, access: &Access{things: things}, env: environment(c)}
 	if c.Certificate != nil {
-		who.kind, who.who = certificateAuth, c.Certificate.Subject.CommonName
+		who.kind, who.who = Certificate, c.Certificate.Subject.CommonName
 	}
 	allowed, _ := bind([]*Policy{p}, who.values()).decide(a, resource)
 	return allowed

@@ -13,10 +13,10 @@ import (
 
 // Ways in which a listener lets a client show who it is.
 const (
-	anonymousAuth   = "anonymous"
-	certificateAuth = "certificate"
-	passwordAuth    = "password"
-	signatureAuth   = "sigv4"
+	Anonymous   = "anonymous"
+	Certificate = "certificate"
+	Password    = "password"
+	Signature   = "sigv4"
 )
 
 // Credentials are what a client shows of itself, and what it asks for.
@@ -58,7 +58,7 @@ type binding struct {
 // Name is for logs, and to it belong sessions: certificate:lamp, user:scada,
 // key:ESAK…, anonymous.
 func (p *Principal) Name() string {
-	if p.kind == anonymousAuth {
+	if p.kind == Anonymous {
 		return p.kind
 	}
 	return p.kind + ":" + p.who
@@ -81,7 +81,7 @@ func (p *Principal) May(name, resource string) bool {
 // Refused is told of a no that a client runs into.
 func (p *Principal) Refused(name, resource string) {
 	a, ok := actionNamed(name)
-	if !ok || name == receive && !round(p.missed.Add(1)) {
+	if !ok || name == ActionReceive && !round(p.missed.Add(1)) {
 		return
 	}
 	b := p.current()
@@ -128,7 +128,7 @@ func (p *Principal) current() *binding {
 // policies are those of the entries that match.
 func (p *Principal) policies(s *state) []*Policy {
 	switch p.kind {
-	case certificateAuth:
+	case Certificate:
 		if s.revoked[p.id] {
 			return nil
 		}
@@ -153,7 +153,7 @@ const (
 // certificate is the one that it names; AWS IoT wants the client id to agree.
 func (p *Principal) values() values {
 	env := p.env
-	if p.kind != certificateAuth {
+	if p.kind != Certificate {
 		return env
 	}
 	if (shadow.ID{Thing: p.who}).Check() == nil {

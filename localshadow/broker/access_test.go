@@ -9,6 +9,7 @@ import (
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
+	"edgeshadow/localshadow/access"
 	"edgeshadow/localshadow/broker"
 	"edgeshadow/test/shadowtest"
 )
@@ -19,10 +20,10 @@ type rules struct {
 	mu      sync.Mutex
 	denied  []string
 	refused []string
-	shown   []broker.Credentials
+	shown   []access.Credentials
 }
 
-func (r *rules) Authenticate(c broker.Credentials) (broker.Principal, error) {
+func (r *rules) Authenticate(c access.Credentials) (broker.Principal, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.shown = append(r.shown, c)
@@ -75,7 +76,7 @@ func TestAccess_Credentials(t *testing.T) {
 	mustConnect(t, b, "sdk", func(o *mqtt.ClientOptions) { o.SetUsername("?SDK=x") })
 	one, two := r.shown[0], r.shown[1]
 	if one.User != "ada" || string(one.Password) != "secret" || one.ClientID != "lamp" || !one.Will || one.WillTopic != "bye/lamp" ||
-		!one.Persistent || one.Remote == nil || one.Listener != "127.0.0.1:0" || !slices.Equal(one.Auth, []string{broker.Anonymous}) {
+		!one.Persistent || one.Remote == nil || one.Listener != "127.0.0.1:0" || !slices.Equal(one.Auth, []string{access.Anonymous}) {
 		t.Errorf("%+v", one)
 	}
 	if two.User != "?SDK=x" || two.Password != nil || two.Will || two.Persistent || two.Certificate != nil {

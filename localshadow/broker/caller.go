@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"edgeshadow/localshadow/access"
 )
 
 // maxBody bounds the body of a request: the largest message, as over MQTT.
@@ -40,7 +42,7 @@ func (b *Broker) serveHTTP(w http.ResponseWriter, r *http.Request, p *place) {
 		http.NotFound(w, r)
 		return
 	}
-	shown := Credentials{Listener: p.l.address, Auth: p.rules.auth, Remote: p.RemoteAddr(), Request: r}
+	shown := access.Credentials{Listener: p.l.address, Auth: p.rules.auth, Remote: p.RemoteAddr(), Request: r}
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
 		shown.Certificate = r.TLS.VerifiedChains[0][0]
 	}

@@ -36,7 +36,7 @@ func TestListener_Clock(t *testing.T) {
 		var log bytes.Buffer
 		at := timed{ca, time.Date(tt.year, 6, 1, 0, 0, 0, 0, time.UTC), "clock not set"}
 		b := broker.New(broker.Config{Listeners: []broker.Listener{
-			{Address: "127.0.0.1:0", TLS: &broker.TLS{Auto: true}, Auth: []string{broker.Certificate}},
+			{Address: "127.0.0.1:0", TLS: &broker.TLS{Auto: true}, Auth: []string{access.Certificate}},
 		}}, newHeld(), at, slog.New(slog.NewTextHandler(&log, nil)))
 		if err := b.Listen(); err != nil {
 			t.Fatal(err)
@@ -76,7 +76,7 @@ func handshakes(tb testing.TB, at net.Addr, config *tls.Config) bool {
 func TestListener_Chain(t *testing.T) {
 	ca := MustOpenCA(t)
 	b := MustRun(t, broker.Config{Listeners: []broker.Listener{
-		{Address: "127.0.0.1:0", TLS: &broker.TLS{Auto: true}, Auth: []string{broker.Certificate}},
+		{Address: "127.0.0.1:0", TLS: &broker.TLS{Auto: true}, Auth: []string{access.Certificate}},
 	}}, newHeld(), ca)
 	config := mustEnroll(t, ca, "lamp")
 	leaf := config.Certificates[0].Certificate[0]

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"edgeshadow/localshadow/access"
 )
 
 // maxSocketPath is the operating system's bound (sun_path in unix(7)).
@@ -35,14 +37,6 @@ func (l Limits) rate() int64 {
 func Default() Config {
 	return Config{Listeners: []Listener{{Address: "127.0.0.1:1883"}}}
 }
-
-// Ways in which a client may show who it is.
-const (
-	Anonymous   = "anonymous"
-	Certificate = "certificate"
-	Password    = "password"
-	Signature   = "sigv4" // an access key, as AWS SDKs sign HTTP and WebSockets
-)
 
 // Protocols of a listener. With TLS they are mqtts, wss and https.
 const (
@@ -95,9 +89,9 @@ func (l Listener) auth() []string {
 	case len(l.Auth) > 0:
 		return l.Auth
 	case l.loopback():
-		return []string{Anonymous}
+		return []string{access.Anonymous}
 	default:
-		return []string{Certificate}
+		return []string{access.Certificate}
 	}
 }
 
@@ -176,8 +170,8 @@ func (l Listener) checkAddress(fault func(field, format string, args ...any)) {
 func (l Listener) checkAuth(fault func(field, format string, args ...any)) {
 	for _, a := range l.Auth {
 		switch a {
-		case Anonymous, Certificate, Password:
-		case Signature:
+		case access.Anonymous, access.Certificate, access.Password:
+		case access.Signature:
 			if l.protocol() != WS && l.protocol() != HTTP {
 				fault("auth", "sigv4 signs requests of HTTP; this listener speaks %s", l.protocol())
 			}
@@ -185,17 +179,17 @@ func (l Listener) checkAuth(fault func(field, format string, args ...any)) {
 			fault("auth", "%q is unknown; want anonymous, certificate, password or sigv4", a)
 		}
 	}
-	secret := slices.Contains(l.Auth, Password) || slices.Contains(l.Auth, Signature)
+	secret := slices.Contains(l.Auth, access.Password) || slices.Contains(l.Auth, access.Signature)
 	if secret && l.TLS == nil && !l.loopback() && !l.Insecure {
 		fault("auth", "logins that anybody can read on their way; add tls: auto, or say insecure: true beside it")
 	}
-	if slices.Contains(l.auth(), Anonymous) && !l.loopback() && !l.Insecure {
+	if slices.Contains(l.auth(), access.Anonymous) && !l.loopback() && !l.Insecure {
 		fault("auth", "anonymous clients beyond loopback; use certificate, or say insecure: true beside it")
 	}
 }
 
 func (l Listener) checkTLS(fault func(field, format string, args ...any)) {
-	certified := slices.Contains(l.auth(), Certificate)
+	certified := slices.Contains(l.auth(), access.Certificate)
 	switch t := l.TLS; {
 	case l.Protocol == Unix && t != nil:
 		fault("tls", "a Unix socket has none; the rights of its folder say who may connect")

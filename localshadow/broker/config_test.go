@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"edgeshadow/localshadow/access"
 	"edgeshadow/localshadow/broker"
 )
 
@@ -23,19 +24,19 @@ func TestConfig_Validate(t *testing.T) {
 		{"unix with a word", broker.Listener{Address: "x.sock", Protocol: broker.Unix}, []string{"address: "}},
 		{"unix too long", broker.Listener{Address: "/" + strings.Repeat("x", 107), Protocol: broker.Unix}, []string{"address: longer"}},
 		{"unix with TLS", broker.Listener{Address: "/x", Protocol: broker.Unix, TLS: auto}, []string{"tls: "}},
-		{"unix with certificates", broker.Listener{Address: "/x", Protocol: broker.Unix, Auth: []string{broker.Certificate}}, []string{"auth: "}},
+		{"unix with certificates", broker.Listener{Address: "/x", Protocol: broker.Unix, Auth: []string{access.Certificate}}, []string{"auth: "}},
 		{"beyond", broker.Listener{Address: ":8883", TLS: auto}, nil},
 		{"https beyond", broker.Listener{Address: ":8444", Protocol: broker.HTTP, TLS: auto}, nil},
 		{"beyond without TLS", broker.Listener{Address: ":8883", Protocol: broker.HTTP}, []string{"tls: missing"}},
-		{"beyond anonymous", broker.Listener{Address: ":1883", Auth: []string{broker.Anonymous}}, []string{"auth: anonymous clients beyond loopback"}},
-		{"beyond anonymous, said", broker.Listener{Address: ":1883", Auth: []string{broker.Anonymous}, Insecure: true}, nil},
-		{"ws anonymous beyond", broker.Listener{Address: "10.0.0.1:80", Protocol: broker.WS, Auth: []string{broker.Anonymous}}, []string{"auth: anonymous clients beyond loopback"}},
-		{"password", broker.Listener{Address: ":8883", TLS: auto, Auth: []string{broker.Password}}, nil},
-		{"password without TLS", broker.Listener{Address: ":1883", Auth: []string{broker.Password}}, []string{"auth: logins that anybody can read"}},
-		{"password without TLS, said", broker.Listener{Address: ":1883", Auth: []string{broker.Password}, Insecure: true}, nil},
-		{"password on loopback", broker.Listener{Address: "127.0.0.1:1883", Auth: []string{broker.Password}}, nil},
-		{"signatures", broker.Listener{Address: ":8443", Protocol: broker.WS, TLS: auto, Auth: []string{broker.Signature}}, nil},
-		{"signatures of MQTT", broker.Listener{Address: ":8883", TLS: auto, Auth: []string{broker.Signature}}, []string{"auth: sigv4 signs requests of HTTP; this listener speaks mqtt"}},
+		{"beyond anonymous", broker.Listener{Address: ":1883", Auth: []string{access.Anonymous}}, []string{"auth: anonymous clients beyond loopback"}},
+		{"beyond anonymous, said", broker.Listener{Address: ":1883", Auth: []string{access.Anonymous}, Insecure: true}, nil},
+		{"ws anonymous beyond", broker.Listener{Address: "10.0.0.1:80", Protocol: broker.WS, Auth: []string{access.Anonymous}}, []string{"auth: anonymous clients beyond loopback"}},
+		{"password", broker.Listener{Address: ":8883", TLS: auto, Auth: []string{access.Password}}, nil},
+		{"password without TLS", broker.Listener{Address: ":1883", Auth: []string{access.Password}}, []string{"auth: logins that anybody can read"}},
+		{"password without TLS, said", broker.Listener{Address: ":1883", Auth: []string{access.Password}, Insecure: true}, nil},
+		{"password on loopback", broker.Listener{Address: "127.0.0.1:1883", Auth: []string{access.Password}}, nil},
+		{"signatures", broker.Listener{Address: ":8443", Protocol: broker.WS, TLS: auto, Auth: []string{access.Signature}}, nil},
+		{"signatures of MQTT", broker.Listener{Address: ":8883", TLS: auto, Auth: []string{access.Signature}}, []string{"auth: sigv4 signs requests of HTTP; this listener speaks mqtt"}},
 		{"unknown", broker.Listener{Address: "127.0.0.1:1", Protocol: "coap", Auth: []string{"guess"}}, []string{"protocol: ", "auth: "}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

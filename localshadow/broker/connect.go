@@ -8,6 +8,8 @@ import (
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"edgeshadow/localshadow/access"
 )
 
 // Bounds of a client (SHADOW 18, 27).
@@ -133,8 +135,8 @@ func checkWill(p packets.ConnectParams) *refusal {
 }
 
 // credentials are what a CONNECT shows.
-func credentials(cl *mqtt.Client, c *conn, pk packets.Packet) Credentials {
-	out := Credentials{
+func credentials(cl *mqtt.Client, c *conn, pk packets.Packet) access.Credentials {
+	out := access.Credentials{
 		Listener: c.from.listener.address, Auth: c.from.admits, Remote: c.RemoteAddr(), Certificate: c.certificate(), Request: c.from.request,
 		User: string(pk.Connect.Username),
 		Will: pk.Connect.WillFlag, WillTopic: pk.Connect.WillTopic, ClientID: cl.ID,
@@ -162,9 +164,9 @@ func (c *conn) certificate() *x509.Certificate {
 // mayConnect asks for all that a CONNECT does: its last will is published
 // without being asked again.
 func mayConnect(who Principal, id string, p packets.ConnectParams) bool {
-	return may(who, ActionConnect, id) &&
-		(!p.WillFlag || may(who, ActionPublish, p.WillTopic)) &&
-		(!p.WillFlag || !p.WillRetain || may(who, ActionRetainPublish, p.WillTopic))
+	return may(who, access.ActionConnect, id) &&
+		(!p.WillFlag || may(who, access.ActionPublish, p.WillTopic)) &&
+		(!p.WillFlag || !p.WillRetain || may(who, access.ActionRetainPublish, p.WillTopic))
 }
 
 // connackCode is a code as the client's version knows it; SHADOW 18 has 5 where

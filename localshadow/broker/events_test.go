@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"edgeshadow/localshadow/access"
 	"edgeshadow/localshadow/broker"
 	"edgeshadow/test/shadowtest"
 )
@@ -79,7 +80,7 @@ func TestEvents_Members(t *testing.T) {
 	mustConnect(t, b, "a/lamp")
 	if again := watch.nextEvent(t, presence+"connected/a/lamp"); again["versionNumber"].(float64) <= version.(float64) {
 		t.Errorf("version %v after %v", again["versionNumber"], version)
-	} else if again["principalIdentifier"] != broker.Anonymous {
+	} else if again["principalIdentifier"] != access.Anonymous {
 		t.Errorf("principal %v", again["principalIdentifier"])
 	}
 }

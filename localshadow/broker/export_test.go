@@ -6,6 +6,8 @@ import (
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
+
+	"edgeshadow/localshadow/access"
 )
 
 // What has rules of its own is tested apart from the network.
@@ -118,7 +120,7 @@ func (b *Broker) RunWeb() (stop func() error) {
 func (b *Broker) TakeWeb(c net.Conn) {
 	l := &listener{b: b, log: b.log, conns: map[io.Closer]struct{}{}}
 	b.gate.enter(c.RemoteAddr())
-	b.web.take(&place{Conn: c, l: l, rules: &rules{protocol: HTTP, auth: []string{Anonymous}}})
+	b.web.take(&place{Conn: c, l: l, rules: &rules{protocol: HTTP, auth: []string{access.Anonymous}}})
 }
 
 // TellArrival makes the event of a client that connects.

@@ -6,6 +6,8 @@ import (
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"edgeshadow/localshadow/access"
 )
 
 // hook is where mochi asks the gateway; what is longer than a few lines stands
@@ -78,5 +80,5 @@ func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 }
 
 func mayReceive(who Principal, topic string) bool {
-	return who == nil || may(who, ActionReceive, topic)
+	return who == nil || may(who, access.ActionReceive, topic)
 }

@@ -59,7 +59,7 @@ func at(url string, config *tls.Config) func(*mqtt.ClientOptions) {
 	}
 }
 
-var all = []string{broker.Certificate, broker.Anonymous}
+var all = []string{access.Certificate, access.Anonymous}
 
 // The same client, over each protocol.
 func TestListener_Protocols(t *testing.T) {
@@ -204,7 +204,7 @@ func TestListener_ForeignPages(t *testing.T) {
 // certificate that the browser may show for it.
 func TestListener_CrossOrigin(t *testing.T) {
 	b := mustRun(t, broker.Config{Listeners: []broker.Listener{
-		{Address: ":0", Protocol: broker.HTTP, Auth: []string{broker.Anonymous}, Insecure: true},
+		{Address: ":0", Protocol: broker.HTTP, Auth: []string{access.Anonymous}, Insecure: true},
 	}}, newHeld(), nil, func(b *broker.Broker) {
 		b.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 	})
@@ -238,7 +238,7 @@ func TestListener_Unauthorized(t *testing.T) {
 	ca := MustOpenCA(t)
 	service := shadowtest.MustOpenService(t, nil)
 	b := mustRun(t, broker.Config{Listeners: []broker.Listener{
-		{Address: "127.0.0.1:0", Protocol: broker.HTTP, TLS: &broker.TLS{Auto: true}, Auth: []string{broker.Certificate}},
+		{Address: "127.0.0.1:0", Protocol: broker.HTTP, TLS: &broker.TLS{Auto: true}, Auth: []string{access.Certificate}},
 	}}, service, ca, func(b *broker.Broker) {
 		b.Access = denying{}
 		b.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the handler is asked") })
@@ -262,7 +262,7 @@ func TestListener_Unauthorized(t *testing.T) {
 func TestListener_Public(t *testing.T) {
 	ca := MustOpenCA(t)
 	b := mustRun(t, broker.Config{Listeners: []broker.Listener{
-		{Address: "127.0.0.1:0", Protocol: broker.HTTP, TLS: &broker.TLS{Auto: true}, Auth: []string{broker.Certificate}},
+		{Address: "127.0.0.1:0", Protocol: broker.HTTP, TLS: &broker.TLS{Auto: true}, Auth: []string{access.Certificate}},
 	}}, shadowtest.MustOpenService(t, nil), ca, func(b *broker.Broker) {
 		b.Public = http.NewServeMux()
 		b.Public.HandleFunc("GET /enroll", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "come in") })
@@ -283,7 +283,7 @@ func TestListener_Public(t *testing.T) {
 
 type denying struct{}
 
-func (denying) Authenticate(broker.Credentials) (broker.Principal, error) { return nil, io.EOF }
+func (denying) Authenticate(access.Credentials) (broker.Principal, error) { return nil, io.EOF }
 
 // AWS SDKs offer names of their own in ALPN, on any port (SHADOW 31). TLS 1.1
 // is refused.
@@ -313,11 +313,11 @@ func TestListener_TLS(t *testing.T) {
 // and may have one of a stranger where it does not count.
 func TestListener_AsksForCertificates(t *testing.T) {
 	ca, stranger := MustOpenCA(t), MustOpenCA(t)
-	auto, anybody := &broker.TLS{Auto: true}, []string{broker.Anonymous}
+	auto, anybody := &broker.TLS{Auto: true}, []string{access.Anonymous}
 	b := MustRun(t, broker.Config{Listeners: []broker.Listener{
 		{Address: "127.0.0.1:0", TLS: auto, Auth: anybody},
 		{Address: "127.0.0.1:0", TLS: auto, Auth: anybody, Protocol: broker.WS},
-		{Address: "127.0.0.1:0", TLS: auto, Auth: []string{broker.Certificate}},
+		{Address: "127.0.0.1:0", TLS: auto, Auth: []string{access.Certificate}},
 	}}, newHeld(), ca)
 	for i, tt := range []struct{ asked, in bool }{{true, true}, {false, true}, {true, false}} {
 		asked := false
@@ -353,7 +353,7 @@ func TestBroker_Prepare(t *testing.T) {
 	own(one)
 	secured := broker.Listener{Address: mustFree(t), TLS: &broker.TLS{
 		Certificate: filepath.Join(files, "s.crt"), Key: filepath.Join(files, "s.key"), ClientCA: filepath.Join(files, "ca.crt"),
-	}, Auth: []string{broker.Certificate}}
+	}, Auth: []string{access.Certificate}}
 	plain := broker.Listener{Address: mustFree(t)}
 	b := MustRun(t, broker.Config{Listeners: []broker.Listener{secured, plain}}, newHeld(), nil)
 
@@ -406,7 +406,7 @@ func TestBroker_PrepareOverlap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wide := broker.Listener{Address: ":" + port, Auth: []string{broker.Anonymous}, Insecure: true}
+	wide := broker.Listener{Address: ":" + port, Auth: []string{access.Anonymous}, Insecure: true}
 	with := func(l broker.Listener) broker.Config { return broker.Config{Listeners: []broker.Listener{l}} }
 	b := MustRun(t, with(narrow), newHeld(), nil)
 	_, discard, err := b.Prepare(with(wide))

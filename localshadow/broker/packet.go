@@ -5,6 +5,8 @@ import (
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"edgeshadow/localshadow/access"
 )
 
 // wire is what a packet that is being processed had on the wire.
@@ -102,8 +104,8 @@ func (h *hook) readPublish(cl *mqtt.Client, c *conn, pk packets.Packet) (packets
 
 // mayPublishAs asks the policies, as AWS IoT does (SHADOW 21).
 func mayPublishAs(who Principal, pk packets.Packet) bool {
-	return may(who, ActionPublish, pk.TopicName) &&
-		(!pk.FixedHeader.Retain || may(who, ActionRetainPublish, pk.TopicName))
+	return may(who, access.ActionPublish, pk.TopicName) &&
+		(!pk.FixedHeader.Retain || may(who, access.ActionRetainPublish, pk.TopicName))
 }
 
 func exchangeLimit(cl *mqtt.Client) int {

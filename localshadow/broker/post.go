@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"edgeshadow/localshadow/access"
 )
 
 // Why a message that came over HTTP is not published.
@@ -37,8 +39,8 @@ func (b *Broker) Post(ctx context.Context, who Principal, p Posted) error {
 	switch {
 	case !validTopic(p.Topic), p.ResponseTopic != "" && !validTopic(p.ResponseTopic):
 		return ErrTopic
-	case !mayPublish(p.Topic), reserved(p.Topic) && p.Retain, !may(who, ActionPublish, p.Topic),
-		p.Retain && !may(who, ActionRetainPublish, p.Topic):
+	case !mayPublish(p.Topic), reserved(p.Topic) && p.Retain, !may(who, access.ActionPublish, p.Topic),
+		p.Retain && !may(who, access.ActionRetainPublish, p.Topic):
 		return ErrForbidden
 	}
 	ctx, cancel := context.WithTimeout(ctx, keepTimeout)

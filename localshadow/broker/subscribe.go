@@ -3,6 +3,8 @@ package broker
 import (
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"edgeshadow/localshadow/access"
 )
 
 // Bounds of subscriptions.
@@ -53,7 +55,7 @@ func (h *hook) subscribe(cl *mqtt.Client, s *session, f packets.Subscription) (c
 	case !maySubscribe(f.Filter):
 		h.b.log.Info("subscription refused", "client", cl.ID, "remote", cl.Net.Remote, "err", "the reserved filter "+clip(f.Filter))
 		return packets.ErrNotAuthorized, false
-	case !may(connOf(cl).principal, ActionSubscribe, inner):
+	case !may(connOf(cl).principal, access.ActionSubscribe, inner):
 		return packets.ErrNotAuthorized, false
 	}
 	sub := &subscription{

@@ -8,6 +8,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"edgeshadow/localshadow/access"
 )
 
 // CA is the gateway's own certification authority, which "tls: auto" asks.
@@ -60,7 +62,7 @@ func (t *TLS) config(ca CA, protocol string, auth []string) (*tls.Config, error)
 		}
 		c.Certificates = []tls.Certificate{pair}
 	}
-	if !slices.Contains(auth, Certificate) {
+	if !slices.Contains(auth, access.Certificate) {
 		if protocol == MQTT {
 			// AWS SDKs that have a certificate end the handshake when nobody
 			// asks for it. It is not looked at. Browsers would ask their user.

@@ -30,7 +30,7 @@ var table = map[string][]string{
 	"localshadow":             {"localshadow/shadow"},
 	"localshadow/access":      {"localshadow", "localshadow/shadow"},
 	"localshadow/broker":      {"localshadow", "localshadow/access", "localshadow/shadow"},
-	"localshadow/broker/rest": {"localshadow/broker", "localshadow/shadow"},
+	"localshadow/broker/rest": {"localshadow/access", "localshadow/broker", "localshadow/shadow"},
 	"localshadow/registry":    {"localshadow", "localshadow/shadow"},
 	"localshadow/shadow":      {},
 

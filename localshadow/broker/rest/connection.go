@@ -3,7 +3,7 @@ package rest
 import (
 	"strconv"
 
-	"edgeshadow/localshadow/broker"
+	"edgeshadow/localshadow/access"
 )
 
 // closeConnection disconnects a client (SHADOW 19).
@@ -17,7 +17,7 @@ func (a *API) closeConnection(c *call) ([]byte, error) {
 			}
 		}
 	}
-	if !c.may(broker.ActionDeleteConnection, c.name) {
+	if !c.may(access.ActionDeleteConnection, c.name) {
 		return nil, errForbidden
 	}
 	if !a.Broker.Evict(c.name, clean, noWill) {

@@ -10,6 +10,7 @@ import (
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
+	"edgeshadow/localshadow/access"
 	"edgeshadow/localshadow/broker"
 	"edgeshadow/localshadow/broker/rest"
 	"edgeshadow/test/shadowtest"
@@ -50,7 +51,7 @@ func MustServe(tb testing.TB) *site {
 	return s
 }
 
-func (s *site) Authenticate(broker.Credentials) (broker.Principal, error) { return s, nil }
+func (s *site) Authenticate(access.Credentials) (broker.Principal, error) { return s, nil }
 func (s *site) Name() string                                              { return "tester" }
 func (s *site) May(action, resource string) bool                          { return !s.denied[action+" "+resource] }
 func (s *site) Refused(string, string)                                    {}

@@ -5,7 +5,7 @@ import (
 	"sort"
 	"strings"
 
-	"edgeshadow/localshadow/broker"
+	"edgeshadow/localshadow/access"
 )
 
 // Pages of ListRetainedMessages.
@@ -14,7 +14,7 @@ const maxResults = 200
 // getRetained answers with the message of one topic; encoding/json makes base64
 // of its bytes, as the API has it.
 func (a *API) getRetained(c *call) ([]byte, error) {
-	if !c.may(broker.ActionGetRetainedMessage, c.name) {
+	if !c.may(access.ActionGetRetainedMessage, c.name) {
 		return nil, errForbidden
 	}
 	m, ok := a.Broker.Retained(c.name)
@@ -45,7 +45,7 @@ type summary struct {
 }
 
 func (a *API) listRetained(c *call) ([]byte, error) {
-	if !c.may(broker.ActionListRetainedMessages, "*") {
+	if !c.may(access.ActionListRetainedMessages, "*") {
 		return nil, errForbidden
 	}
 	p, err := c.page("maxResults", maxResults, maxResults)

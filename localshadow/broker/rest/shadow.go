@@ -5,14 +5,14 @@ import (
 	"mime"
 	"strings"
 
-	"edgeshadow/localshadow/broker"
+	"edgeshadow/localshadow/access"
 	"edgeshadow/localshadow/shadow"
 )
 
 var shadowActions = map[operation]string{
-	getShadow:    broker.ActionGetThingShadow,
-	updateShadow: broker.ActionUpdateThingShadow,
-	deleteShadow: broker.ActionDeleteThingShadow,
+	getShadow:    access.ActionGetThingShadow,
+	updateShadow: access.ActionUpdateThingShadow,
+	deleteShadow: access.ActionDeleteThingShadow,
 }
 
 // shadow answers the three requests about one shadow (SHADOW 14).
@@ -69,7 +69,7 @@ func (a *API) listShadows(c *call) ([]byte, error) {
 	if err := (shadow.ID{Thing: c.name}).Check(); err != nil {
 		return nil, invalid(err.Error())
 	}
-	if !c.may(broker.ActionListNamedShadowsForThing, c.name) {
+	if !c.may(access.ActionListNamedShadowsForThing, c.name) {
 		return nil, errForbidden
 	}
 	p, err := c.page("pageSize", defaultPage, maxPage)
