@@ -9,10 +9,10 @@ import (
 )
 
 // gatekeeper is what the broker asks.
-type gatekeeper struct{ access *access.Access }
+type gatekeeper struct{ *access.Access }
 
 func (g gatekeeper) Authenticate(c access.Credentials) (broker.Principal, error) {
-	p, err := g.access.Authenticate(c)
+	p, err := g.Access.Authenticate(c)
 	if err != nil {
 		return nil, err
 	}

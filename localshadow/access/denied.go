@@ -1,6 +1,7 @@
 package access
 
 import (
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -75,6 +76,19 @@ func (a *Access) denied(d Denial) {
 		return
 	}
 	a.log.Warn("refused", attrs...)
+}
+
+// Barred remembers and logs a client that did not come as far as to be asked who
+// it is. Name is what its certificate claims; empty: none is known.
+func (a *Access) Barred(listener, remote, name, why string) {
+	claim := ""
+	if name != "" {
+		claim = Certificate + ":" + clip(name)
+	}
+	if at, err := netip.ParseAddrPort(remote); err == nil {
+		remote = at.Addr().Unmap().WithZone("").String()
+	}
+	a.denied(Denial{Principal: claim, Remote: remote, Action: "TLS handshake", Resource: listener, Why: clip(why)})
 }
 
 // speak tells whether a line may be logged, and how many were not before it: a

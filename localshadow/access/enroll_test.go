@@ -217,7 +217,17 @@ func TestDenied(t *testing.T) {
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if s := a.Stats(); s.Denied != 33 {
+	for _, port := range []string{"1", "2"} {
+		a.Barred(":8883", "192.0.2.1:"+port, "lamp", "unknown authority")
+		a.Barred(":8444", "[::ffff:192.0.2.9]:"+port, "", "unknown authority")
+	}
+	if d := a.Denied()[0]; d.Remote != "192.0.2.9" || d.Principal != "" || d.Count != 2 {
+		t.Errorf("%+v", d)
+	}
+	if d := a.Denied()[1]; d.Remote != "192.0.2.1" || d.Principal != "certificate:lamp" || d.Why != "unknown authority" || d.Count != 2 {
+		t.Errorf("%+v", d)
+	}
+	if s := a.Stats(); s.Denied != 37 {
 		t.Errorf("%+v", s)
 	}
 	for i := range 1000 {

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"errors"
+	"log/slog"
 	"slices"
 
 	"edgeshadow/localshadow/access"
@@ -12,6 +13,9 @@ type Access interface {
 	// Authenticate tells who shows these credentials. It may take its time; the
 	// caller's goroutine is that of the one client.
 	Authenticate(access.Credentials) (Principal, error)
+	// Barred is told of a client that TLS did not let in. Name is the common name on
+	// the certificate that it shows; empty: it shows none, or that is not known.
+	Barred(listener, remote, name, why string)
 }
 
 // Principal is one client as long as it is connected, or one request. Its
@@ -37,7 +41,11 @@ func may(p Principal, action, resource string) bool {
 
 // trusting is the Access of a broker that was given none: who may come in may
 // do everything.
-type trusting struct{}
+type trusting struct{ log *slog.Logger }
+
+func (t trusting) Barred(listener, remote, name, why string) {
+	t.log.Info("TLS handshake refused", "listener", listener, "remote", remote, "certificate", name, "err", why)
+}
 
 func (trusting) Authenticate(c access.Credentials) (Principal, error) {
 	if c.Certificate != nil && slices.Contains(c.Auth, access.Certificate) {

@@ -30,6 +30,12 @@ func (r *rules) Authenticate(c access.Credentials) (broker.Principal, error) {
 	return ruled{r, c.ClientID}, nil
 }
 
+func (r *rules) Barred(_, _, name, why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refused = append(r.refused, name+": "+why)
+}
+
 func (r *rules) deny(patterns ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -109,7 +109,7 @@ func capabilities() *mqtt.Capabilities {
 // Listen binds every listener; nothing is served before Run.
 func (b *Broker) Listen() error {
 	if b.Access == nil {
-		b.Access = trusting{}
+		b.Access = trusting{b.log}
 	}
 	b.keeper = newKeeper(b.Store, func(err error) {
 		b.stats.unkept.Add(1)

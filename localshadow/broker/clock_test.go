@@ -6,12 +6,17 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"edgeshadow/localshadow/access"
 	"edgeshadow/localshadow/broker"
+	"edgeshadow/test/shadowtest"
 )
 
 // timed is a CA whose clock is wrong, and which says so.
@@ -23,6 +28,14 @@ type timed struct {
 
 func (c timed) Now() time.Time    { return c.now }
 func (c timed) ClockHint() string { return c.hint }
+
+// moving is a CA whose clock a test moves.
+type moving struct {
+	*access.CA
+	now atomic.Pointer[time.Time]
+}
+
+func (c *moving) Now() time.Time { return *c.now.Load() }
 
 // The time of a handshake is the CA's: devices that were enrolled connect years
 // from now. When their certificates are out of date, the log says that it may be
@@ -51,9 +64,64 @@ func TestListener_Clock(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if told := strings.Contains(log.String(), `hint="clock not set"`) && strings.Contains(log.String(), "certificate:lamp"); told == tt.want {
+		if told := strings.Contains(log.String(), `; clock not set"`) && strings.Contains(log.String(), "certificate=lamp"); told == tt.want {
 			t.Errorf("%d: log %s", tt.year, log.String())
 		}
+	}
+}
+
+// Whom TLS does not let in is told to who says what clients may do, by the same
+// words when it tries again; who only looks whether the port is open is not.
+func TestListener_Barred(t *testing.T) {
+	ca, other, who := MustOpenCA(t), MustOpenCA(t), &rules{}
+	at := &moving{CA: ca}
+	b := broker.New(broker.Config{Listeners: []broker.Listener{
+		{Address: "127.0.0.1:0", TLS: &broker.TLS{Auto: true}, Auth: []string{access.Certificate}},
+		{Address: "127.0.0.1:0", TLS: &broker.TLS{Auto: true}, Auth: []string{access.Certificate}, Protocol: broker.HTTP},
+	}}, newHeld(), at, shadowtest.Log(t))
+	b.Access = who
+	if err := b.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- b.Run(ctx) }()
+	c, err := net.Dial("tcp", b.Addrs()[0].String())
+	if err == nil {
+		err = c.Close()
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	for _, try := range []struct {
+		who  string
+		ca   *access.CA
+		year int
+	}{{"lamp", ca, 2071}, {"lamp", ca, 2072}, {"stranger", other, 2026}} {
+		now := time.Date(try.year, 6, 1, 0, 0, 0, 0, time.UTC)
+		at.now.Store(&now)
+		foreign := mustEnroll(t, ca, try.who)
+		foreign.Certificates = mustEnroll(t, try.ca, try.who).Certificates
+		foreign.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &foreign.Certificates[0], nil }
+		for _, addr := range b.Addrs() {
+			if handshakes(t, addr, foreign) {
+				t.Errorf("%s is in at %s", try.who, addr)
+			}
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	for i, text := range who.refused {
+		who.refused[i], _, _ = strings.Cut(text, " (possibly") // two CAs of one name
+	}
+	slices.Sort(who.refused)
+	const dates, unknown = "tls: failed to verify certificate: x509: certificate has expired or is not yet valid: it is after 2070-01-01T00:00:00Z",
+		"tls: failed to verify certificate: x509: certificate signed by unknown authority"
+	want := []string{": " + dates, ": " + dates, ": " + unknown, "lamp: " + dates, "lamp: " + dates, "stranger: " + unknown}
+	if diff := cmp.Diff(want, who.refused); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -2,9 +2,10 @@ package broker
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
+	"io"
 	"net"
+	"regexp"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 )
@@ -23,19 +24,32 @@ func (b *Broker) Dismiss(cause string, whose func(Principal) bool) {
 	}
 }
 
-// refuseHandshake tells why a handshake failed: whose certificate was refused,
-// and whether that may be for a clock that is not set.
+// refuseHandshake tells whose handshake failed. One that only looked whether the
+// port is open was not refused.
 func (l *listener) refuseHandshake(remote net.Addr, err error) {
-	attrs := []any{"remote", remote, "err", err}
+	l.log.Debug("no TLS handshake", "remote", remote, "err", err)
+	if errors.Is(err, io.EOF) {
+		return
+	}
+	name := ""
 	var refused *tls.CertificateVerificationError
-	if errors.As(err, &refused) {
-		if len(refused.UnverifiedCertificates) > 0 {
-			attrs = append(attrs, "principal", "certificate:"+clip(refused.UnverifiedCertificates[0].Subject.CommonName))
-		}
-		var invalid x509.CertificateInvalidError
-		if errors.As(err, &invalid) && invalid.Reason == x509.Expired && l.b.ca != nil && l.b.ca.ClockHint() != "" {
-			attrs = append(attrs, "hint", l.b.ca.ClockHint())
+	if errors.As(err, &refused) && len(refused.UnverifiedCertificates) > 0 {
+		name = refused.UnverifiedCertificates[0].Subject.CommonName
+	}
+	l.b.bar(l.address, remote.String(), name, err.Error())
+}
+
+// checked is when a certificate was found to be out of date: without it, one that
+// is tried again is refused for the same reason.
+var checked = regexp.MustCompile(`current time \S+ is`)
+
+// bar tells of a client that TLS did not let in, and whether that may be for a
+// clock that is not set.
+func (b *Broker) bar(listener, remote, name, why string) {
+	if dateless := checked.ReplaceAllString(why, "it is"); dateless != why {
+		if why = dateless; b.ca != nil && b.ca.ClockHint() != "" {
+			why += "; " + b.ca.ClockHint()
 		}
 	}
-	l.log.Info("TLS handshake refused", attrs...)
+	b.Access.Barred(listener, remote, name, why)
 }

@@ -108,7 +108,7 @@ const (
 
 // RunWeb serves connections that TakeWeb hands over; stop ends it.
 func (b *Broker) RunWeb() (stop func() error) {
-	b.Access = trusting{}
+	b.Access = trusting{b.log}
 	done := make(chan error, 1)
 	go func() { done <- b.web.run() }()
 	return func() error {

@@ -284,6 +284,7 @@ func TestListener_Public(t *testing.T) {
 type denying struct{}
 
 func (denying) Authenticate(access.Credentials) (broker.Principal, error) { return nil, io.EOF }
+func (denying) Barred(_, _, _, _ string)                                  {}
 
 // AWS SDKs offer names of their own in ALPN, on any port (SHADOW 31). TLS 1.1
 // is refused.

@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"log"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -46,7 +45,7 @@ func newWeb(b *Broker) *web {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		Protocols:         protocols,
-		ErrorLog:          log.New(webLog{b.log}, "", 0),
+		ErrorLog:          log.New(webLog{b}, "", 0),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			if t, ok := c.(*tls.Conn); ok {
 				c = t.NetConn()
@@ -59,14 +58,14 @@ func newWeb(b *Broker) *web {
 
 // webLog is where the HTTP server logs: a certificate that is refused is for the
 // operator, the rest is for debugging.
-type webLog struct{ log *slog.Logger }
+type webLog struct{ b *Broker }
 
 func (l webLog) Write(line []byte) (int, error) {
 	text := string(bytes.TrimSpace(line))
-	if strings.Contains(text, "TLS handshake error") && strings.Contains(text, "certificate") {
-		l.log.Info("TLS handshake refused", "err", text)
-	} else {
-		l.log.Debug(text)
+	l.b.log.Debug(text)
+	if _, from, refused := strings.Cut(text, "TLS handshake error from "); refused && strings.Contains(text, "certificate") {
+		remote, why, _ := strings.Cut(from, ": ")
+		l.b.bar("https", remote, "", why)
 	}
 	return len(line), nil
 }

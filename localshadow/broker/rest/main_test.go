@@ -52,6 +52,7 @@ func MustServe(tb testing.TB) *site {
 }
 
 func (s *site) Authenticate(access.Credentials) (broker.Principal, error) { return s, nil }
+func (s *site) Barred(_, _, _, _ string)                                  {}
 func (s *site) Name() string                                              { return "tester" }
 func (s *site) May(action, resource string) bool                          { return !s.denied[action+" "+resource] }
 func (s *site) Refused(string, string)                                    {}
