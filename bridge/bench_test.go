@@ -53,6 +53,7 @@ func benchmarkReconciler(b *testing.B) {
 	store := shadowtest.MustOpenStoreWith(b, localshadow.Config{Path: b.TempDir()})
 	service := shadowtest.NewService(b, store, nil)
 	cfg := bridge.Default()
+	cfg.MinPushInterval = 0 // a round takes less than the usual pause
 	rec, err := bridge.Open(cfg, store, service, nil)
 	if err != nil {
 		b.Fatal(err)

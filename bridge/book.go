@@ -32,15 +32,22 @@ const (
 type book struct {
 	cfg   Config
 	began time.Time
+	least time.Duration // between two pushes of a shadow, whatever its rule says
 	all   map[shadow.ID]rest
 	awake map[shadow.ID]*work
-	order []*work     // awake, in the order of waking
+	order []*work     // awake, in the order of waking; some may sleep again
 	ring  []shadow.ID // all, in the order of the comparisons that are due
 	known map[string]bool
+
+	touched []*work   // that something was done for in this turn
+	wake    time.Time // when the first of those awake is due; zero: none is
 }
 
+// maxAsleep are shadows that slept in again before the order of waking forgets them.
+const maxAsleep = 256
+
 func newBook(cfg Config, began time.Time) book {
-	return book{cfg: cfg, began: began, all: map[shadow.ID]rest{}, awake: map[shadow.ID]*work{}, known: map[string]bool{}}
+	return book{cfg: cfg, began: began, least: pushInterval, all: map[shadow.ID]rest{}, awake: map[shadow.ID]*work{}, known: map[string]bool{}}
 }
 
 // add takes a shadow in; false when it is not synced, or there already.
@@ -53,9 +60,17 @@ func (b *book) add(id shadow.ID, flags flag) bool {
 	return true
 }
 
+// rule is what holds for a shadow.
+func (b *book) rule(id shadow.ID) rule {
+	r := b.cfg.rule(id)
+	r.interval = max(r.interval, b.least)
+	return r
+}
+
 // work wakes a shadow; nil for one that is not synced.
 func (b *book) work(id shadow.ID) *work {
 	if w := b.awake[id]; w != nil {
+		b.touch(w)
 		return w
 	}
 	r, ok := b.all[id]
@@ -65,25 +80,57 @@ func (b *book) work(id shadow.ID) *work {
 		}
 		r = b.all[id]
 	}
-	w := &work{id: id, rule: b.cfg.rule(id), rest: r}
+	w := &work{id: id, rule: b.rule(id), rest: r}
 	b.awake[id] = w
 	b.order = append(b.order, w)
+	b.touch(w)
 	return w
 }
 
-// settle lets those sleep for whom there is nothing to do.
-func (b *book) settle(now time.Time) {
+// everyone is all that are awake; each of them counts as touched.
+func (b *book) everyone() []*work {
+	b.wake = time.Time{}
 	kept := b.order[:0]
 	for _, w := range b.order {
+		if b.awake[w.id] == w {
+			kept = append(kept, w)
+			b.touch(w)
+		}
+	}
+	clear(b.order[len(kept):])
+	b.order = kept
+	return kept
+}
+
+func (b *book) touch(w *work) {
+	if !w.touched {
+		w.touched = true
+		b.touched = append(b.touched, w)
+	}
+}
+
+// settle looks at those that something was done for: it lets them sleep when
+// nothing is left to do, or notes when they are due.
+func (b *book) settle(now time.Time) {
+	if len(b.order) > 2*len(b.awake)+maxAsleep {
+		b.everyone()
+	}
+	for _, w := range b.touched {
+		w.touched = false
+		if b.awake[w.id] != w {
+			continue
+		}
 		if w.quiet(now) {
 			b.all[w.id] = w.rest
 			delete(b.awake, w.id)
 			continue
 		}
-		kept = append(kept, w)
+		if due := w.due(now); !due.IsZero() && (b.wake.IsZero() || due.Before(b.wake)) {
+			b.wake = due
+		}
 	}
-	clear(b.order[len(kept):])
-	b.order = kept
+	clear(b.touched)
+	b.touched = b.touched[:0]
 }
 
 // peek is what is kept of a shadow, awake or not.

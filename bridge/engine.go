@@ -74,7 +74,9 @@ type Reconciler struct {
 	next        int       // place in the book's ring
 	sequence    int64
 	outstanding int
-	answers     int // own, in this turn
+	ahead       int // requests that are made ready before they have a place
+	turns       int
+	batches     []*batch // of steps that may not be durable yet, in their order
 	stats       Stats
 	turned      chan struct{} // closed at the end of a turn, for those that wait for one
 }
@@ -97,7 +99,7 @@ func Open(cfg Config, store *localshadow.Store, service *localshadow.Service, lo
 		ctx: context.Background(), book: newBook(cfg, now), pace: newPace(),
 		turned: make(chan struct{}),
 	}
-	r.window = window{log: log, tokens: []byte(r.tokens), busy: map[string]bool{}}
+	r.window = window{log: log, tokens: []byte(r.tokens), expected: map[string]bool{}, busy: map[string]bool{}}
 	r.stamping.Store(cfg.stamps())
 	var err error
 	if r.clock, err = openClock(store, now); err != nil {
@@ -195,7 +197,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	r.mu.Lock()
 	r.ctx = ctx
 	r.mu.Unlock()
-	defer r.window.wait.Wait()
+	defer r.stop()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -212,6 +214,15 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	}
 }
 
+// stop waits for what is on its way.
+func (r *Reconciler) stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.turns += maxTurns
+	r.catchUp(time.Now())
+	r.window.wait.Wait()
+}
+
 // enqueue puts a shadow at the tail of a queue, or moves it to a better one.
 func (r *Reconciler) enqueue(id shadow.ID, c class) {
 	r.book.poke(id, func(rest *rest) {
@@ -226,7 +237,8 @@ func (r *Reconciler) enqueue(id shadow.ID, c class) {
 func (r *Reconciler) turn(now time.Time) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.answers = 0
+	r.turns++
+	r.catchUp(now)
 	r.takeArrivals(now)
 	r.takeChanges(now)
 	r.takeTimers(now)
@@ -242,7 +254,10 @@ func (r *Reconciler) turn(now time.Time) time.Time {
 
 // takeTimers ends waits and requests whose time is over.
 func (r *Reconciler) takeTimers(now time.Time) {
-	for _, w := range r.book.order {
+	if r.book.wake.IsZero() || now.Before(r.book.wake) {
+		return
+	}
+	for _, w := range r.book.everyone() {
 		if w.request != nil && now.After(w.request.deadline) {
 			w.lastError = fmt.Sprintf("no answer to %s in %v", w.request.kind, answerTimeout)
 			r.log.Warn("no answer from the cloud", "thing", w.id.Thing, "shadow", w.id.Name, "request", w.request.kind)
@@ -297,15 +312,7 @@ func (r *Reconciler) due(now time.Time) (next time.Time) {
 			next = t
 		}
 	}
-	for _, w := range r.book.order {
-		earlier(w.wake)
-		switch {
-		case w.request != nil:
-			earlier(w.request.deadline.Add(time.Millisecond))
-		case w.wake.IsZero() && w.class == idle && now.Before(w.pushed.Add(w.rule.interval)):
-			earlier(w.pushed.Add(w.rule.interval)) // then it may sleep
-		}
-	}
+	earlier(r.book.wake)
 	if !r.up {
 		return next
 	}
@@ -328,7 +335,7 @@ func (r *Reconciler) due(now time.Time) (next time.Time) {
 }
 
 // places are how many requests may be on their way, or ready.
-func (r *Reconciler) places() int { return maxOutstanding + min(r.answers, maxAhead) }
+func (r *Reconciler) places() int { return maxOutstanding + r.ahead }
 
 func (r *Reconciler) newToken() string {
 	r.sequence++
@@ -341,7 +348,6 @@ func (r *Reconciler) finish(w *work) {
 		r.window.end(w.request.token)
 		w.request = nil
 		r.outstanding--
-		r.answers++
 	}
 }
 

@@ -15,13 +15,14 @@ func (r *Reconciler) Unpaced() {
 	defer r.mu.Unlock()
 	r.pace.most, r.pace.rate, r.pace.tokens = 1e9, 1e9, 1e9
 	r.pace.things = nil
+	r.book.least = 0
 }
 
 // Paced ends Unpaced.
 func (r *Reconciler) Paced() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.pace = newPace()
+	r.pace, r.book.least = newPace(), pushInterval
 }
 
 // Base is the cloud's document as the record has it.

@@ -124,16 +124,17 @@ func (r *Reconciler) takeChanges(now time.Time) {
 		})
 		r.enqueue(id, changed)
 		if ch := changes[id]; len(ch.stamps) > 0 && r.book.cfg.rule(id).stamps() {
-			jobs = append(jobs, &job{w: r.book.work(id), fn: func(s *step) error {
+			j := &job{w: r.book.work(id), fn: func(s *step) error {
 				s.stamp(ch.stamps)
 				return nil
-			}})
+			}}
+			j.done = func(now time.Time) {
+				if j.err != nil {
+					r.failed(j.w, j.err, now)
+				}
+			}
+			jobs = append(jobs, j)
 		}
 	}
-	r.run(jobs)
-	for _, j := range jobs {
-		if j.err != nil {
-			r.failed(j.w, j.err, now)
-		}
-	}
+	r.submit(jobs)
 }

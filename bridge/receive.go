@@ -41,43 +41,47 @@ func (m *mail) add(a arrival) {
 	m.of[a.id] = append(m.of[a.id], a)
 }
 
-// deliver takes the messages of each shadow in, in one step, and acknowledges
-// them. What the store refused comes again with the next session.
+// deliver takes the messages of each shadow in, in one step. They are
+// acknowledged when it is durable; what the store refused comes again with the
+// next session.
 func (r *Reconciler) deliver(m *mail, now time.Time) {
 	var jobs []*job
-	var arrived [][]arrival
 	for _, id := range m.order {
+		messages := m.of[id]
 		w := r.book.work(id)
 		if w == nil {
-			for _, a := range m.of[id] {
-				a.ack()
-			}
+			acknowledge(messages)
 			continue
 		}
-		messages := m.of[id]
-		arrived = append(arrived, messages)
-		jobs = append(jobs, &job{w: w, fn: func(s *step) error {
+		j := &job{w: w, fn: func(s *step) error {
 			for _, a := range messages {
 				if err := s.receive(a.suffix, a.payload, now); err != nil {
 					return err
 				}
 			}
 			return nil
-		}})
+		}}
+		j.done = func(now time.Time) {
+			if j.err != nil {
+				r.failed(w, j.err, now)
+				return
+			}
+			acknowledge(messages)
+		}
+		jobs = append(jobs, j)
 	}
 	*m = mail{}
-	r.run(jobs)
-	for i, j := range jobs {
-		if j.err != nil {
-			r.failed(j.w, j.err, now)
-		} else {
-			for _, a := range arrived[i] {
-				a.ack()
-			}
-		}
+	r.submit(jobs)
+	for _, j := range jobs {
 		if c := j.w.wants(); c != idle {
 			r.enqueue(j.w.id, c)
 		}
+	}
+}
+
+func acknowledge(messages []arrival) {
+	for _, a := range messages {
+		a.ack()
 	}
 }
 
@@ -94,7 +98,7 @@ func (r *Reconciler) linkUp(kept bool, now time.Time) {
 	r.up, r.virgin = true, false
 	r.outstanding, r.firsts = 0, 0
 	r.window.clear()
-	for _, w := range r.book.order {
+	for _, w := range r.book.everyone() {
 		w.session()
 	}
 	for _, id := range r.book.ring {
@@ -128,7 +132,7 @@ func (r *Reconciler) linkDown(now time.Time) {
 	r.up, r.down = false, now
 	r.outstanding = 0
 	unsent := r.window.clear()
-	for _, w := range r.book.order {
+	for _, w := range r.book.everyone() {
 		if w.request != nil {
 			if unsent[w.request.token] {
 				w.unsent = w.request.token

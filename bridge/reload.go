@@ -48,15 +48,9 @@ func (r *Reconciler) commit(cfg Config, stored []shadow.ID) {
 	}
 	clear(b.ring[len(ring):])
 	b.ring = ring
-	order := b.order[:0]
-	for _, w := range b.order {
-		if b.awake[w.id] == w {
-			w.rule = cfg.rule(w.id)
-			order = append(order, w)
-		}
+	for _, w := range b.everyone() {
+		w.rule = b.rule(w.id)
 	}
-	clear(b.order[len(order):])
-	b.order = order
 	for _, id := range stored {
 		b.known[id.Thing] = true
 		if b.add(id, unknown|dirty) {

@@ -37,7 +37,7 @@ func (c Config) rule(id shadow.ID) rule {
 		policy:    shadow.Policy{Desired: side(o.Conflict.Desired, shadow.Cloud), Reported: side(o.Conflict.Reported, shadow.Local)},
 		direction: o.Direction, first: o.FirstSync, delete: o.Delete,
 		partial: o.Oversize == Partial, getFirst: o.Reconcile == GetFirst,
-		interval: max(o.MinPushInterval, pushInterval),
+		interval: o.MinPushInterval,
 	}
 	switch r.direction { // the side that only follows never wins
 	case Up:

@@ -3,7 +3,7 @@ package bridge
 import "time"
 
 // sendAll sends what the link, the pacing and the budget let go. The intents of
-// what leaves together become durable together.
+// what leaves together become durable together, and then it leaves.
 func (r *Reconciler) sendAll(now time.Time) {
 	if !r.up || now.Before(r.quiet) {
 		return
@@ -13,13 +13,10 @@ func (r *Reconciler) sendAll(now time.Time) {
 		if len(jobs) == 0 {
 			return
 		}
-		r.run(jobs)
+		r.submit(jobs)
 		for i, j := range jobs {
-			switch m := messages[i]; {
-			case j.err != nil:
-				r.failed(j.w, j.err, now)
-			case m.kind != "":
-				r.send(j.w, *m, now)
+			if m := messages[i]; j.stood && m.kind != "" {
+				r.sent(j.w, *m, now)
 			}
 		}
 	}
@@ -54,16 +51,40 @@ func (r *Reconciler) gather(now time.Time) (jobs []*job, messages []*message) {
 		}
 		m := new(message)
 		messages = append(messages, m)
-		jobs = append(jobs, &job{w: w, fn: func(s *step) (err error) {
-			*m, err = s.decide(now)
-			return err
-		}})
+		jobs = append(jobs, r.sending(w, m, now))
 	}
 	return jobs, messages
 }
 
-// send sends the message whose intent is durable.
-func (r *Reconciler) send(w *work, m message, now time.Time) {
+// sending is the step that decides the next message of a shadow. The message
+// leaves when its intent is durable, if the link has not been lost meanwhile.
+func (r *Reconciler) sending(w *work, m *message, now time.Time) *job {
+	j := &job{w: w, fn: func(s *step) (err error) {
+		if *m, err = s.decide(now); m.kind != "" {
+			r.window.expect(m.token)
+		}
+		return err
+	}}
+	j.leave = func() {
+		if m.kind != "" {
+			r.window.put(outgoing{r.ctx, r.cloud, m.token, w.id.Topic(m.kind), m.payload})
+		}
+	}
+	j.done = func(now time.Time) {
+		if j.err == nil {
+			return
+		}
+		r.window.end(m.token)
+		if w.request != nil && w.request.token == m.token {
+			r.finish(w)
+		}
+		r.failed(w, j.err, now)
+	}
+	return j
+}
+
+// sent counts the message that leaves as soon as its intent is durable.
+func (r *Reconciler) sent(w *work, m message, now time.Time) {
 	if m.kind == "get" {
 		w.asks()
 		r.stats.Gets++
@@ -75,5 +96,4 @@ func (r *Reconciler) send(w *work, m message, now time.Time) {
 	r.budget.spent(1)
 	w.request = &request{kind: m.kind, token: m.token, sent: now, deadline: now.Add(answerTimeout)}
 	r.outstanding++
-	r.window.put(outgoing{r.ctx, r.cloud, m.token, w.id.Topic(m.kind), m.payload})
 }

@@ -99,15 +99,12 @@ func (r *Reconciler) look(want func(id shadow.ID, r rest) bool, fn func(s *step)
 		for _, id := range chunk {
 			w := r.book.awake[id]
 			if w == nil {
-				w = &work{id: id, rule: r.book.cfg.rule(id), rest: r.book.all[id]}
+				w = &work{id: id, rule: r.book.rule(id), rest: r.book.all[id]}
 			}
 			jobs = append(jobs, &job{w: w, look: fn})
 		}
-		r.run(jobs)
-		for _, j := range jobs {
-			if j.err != nil {
-				return j.err
-			}
+		if err := r.run(jobs); err != nil {
+			return err
 		}
 	}
 	return nil

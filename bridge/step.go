@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"edgeshadow/localshadow"
@@ -24,45 +23,9 @@ type step struct {
 	changed   bool // the record must be written
 }
 
-// job is a step that stands in line for the store.
-type job struct {
-	w    *work
-	fn   func(s *step) error
-	look func(s *step) // instead of fn: it changes nothing
-	s    *step
-	err  error
-}
-
-// run runs jobs of different shadows, in their order, and returns when all are
-// durable: one fsync serves them all.
-func (r *Reconciler) run(jobs []*job) {
-	var told sync.WaitGroup
-	for _, j := range jobs {
-		told.Add(1)
-		r.service.SubmitSync(r.ctx, j.w.id, func(tx *localshadow.SyncTx) error { return r.step(j, tx) }, func(err error) {
-			j.err = err
-			told.Done()
-		})
-	}
-	told.Wait()
-	for _, j := range jobs {
-		if j.err != nil {
-			r.changesMu.Lock()
-			delete(r.own, j.w.id)
-			r.changesMu.Unlock()
-			continue
-		}
-		for _, d := range j.s.decisions {
-			r.stats.Conflicts++
-			r.log.Info("conflict decided", "thing", d.Thing, "shadow", d.Shadow, "path", d.Path,
-				"winner", d.Winner, "kept", d.Kept, "lost", d.Lost, "rule", d.Rule)
-		}
-	}
-}
-
 // step is one job's turn in the store.
 func (r *Reconciler) step(j *job, tx *localshadow.SyncTx) error {
-	s := &step{engine: r, tx: tx, w: j.w}
+	s := &step{engine: r, tx: tx, w: j.w, r: j.kept}
 	j.s = s
 	if err := s.load(); err != nil {
 		return err
@@ -96,6 +59,9 @@ func (r *Reconciler) step(j *job, tx *localshadow.SyncTx) error {
 
 // load reads both sides.
 func (s *step) load() error {
+	if s.r != nil {
+		return s.reload()
+	}
 	data, err := s.tx.Record()
 	if err != nil {
 		return err

@@ -5,27 +5,27 @@ import (
 	"context"
 	"log/slog"
 	"sync"
-
-	"edgeshadow/localshadow/shadow"
 )
 
-// maxAhead are requests whose intent is durable while they wait for a place
-// among those without an answer. As many are made ready as answers came in a
-// turn, so that the link does not idle during an fsync where answers are quick,
-// and hardly any where they are slow.
+// maxAhead are requests that wait for their fsync, or whose intent is durable
+// while they wait for a place among those without an answer. As many are made
+// ready as answers come during a commit, so that the link does not idle
+// meanwhile where answers are quick, and hardly any where they are slow.
 const maxAhead = 56
 
 // window is what keeps the number of requests without an answer within bounds.
 // It gives a place away as soon as an answer arrives; the turn that takes the
-// answer in may still wait for its fsync.
+// answer in comes later.
 type window struct {
 	log    *slog.Logger
 	tokens []byte // prefix of our client tokens
 
-	mu   sync.Mutex
-	busy map[string]bool // by token; without an answer
-	line []outgoing      // ready
-	wait sync.WaitGroup
+	mu       sync.Mutex
+	expected map[string]bool // by token; the intent is on its way to the disk
+	line     []outgoing      // ready
+	busy     map[string]bool // by token; without an answer
+	ended    int             // requests that were answered, or given up
+	wait     sync.WaitGroup
 }
 
 // outgoing is a request that may leave.
@@ -37,9 +37,21 @@ type outgoing struct {
 	payload []byte
 }
 
+// expect announces a request: put lets it leave unless clear or end forget it.
+func (w *window) expect(token string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.expected[token] = true
+}
+
+// put is a request whose intent is durable.
 func (w *window) put(o outgoing) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if !w.expected[o.token] {
+		return
+	}
+	delete(w.expected, o.token)
 	w.line = append(w.line, o)
 	w.pump()
 }
@@ -58,22 +70,32 @@ func (w *window) pump() {
 	}
 }
 
-// heard gives the place of a request away when this is its answer.
+// heard gives the place of a request away when this is its answer. It looks for
+// the token alone: what reads the message does so in its turn.
 func (w *window) heard(payload []byte) {
-	if !bytes.Contains(payload, w.tokens) {
+	at := bytes.Index(payload, w.tokens)
+	if at < 0 {
 		return
 	}
-	if t := shadow.ParseToken(payload); t != nil {
-		w.end(*t)
-	}
+	token, _, _ := bytes.Cut(payload[at:], []byte{'"'})
+	w.end(string(token))
+}
+
+// count is how many requests ended.
+func (w *window) count() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ended
 }
 
 // end is a request that is answered, or given up.
 func (w *window) end(token string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	delete(w.expected, token)
 	if w.busy[token] {
 		delete(w.busy, token)
+		w.ended++
 		w.pump()
 		return
 	}
@@ -89,10 +111,10 @@ func (w *window) end(token string) {
 func (w *window) clear() map[string]bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	unsent := map[string]bool{}
+	unsent := w.expected
 	for _, o := range w.line {
 		unsent[o.token] = true
 	}
-	w.line, w.busy = nil, map[string]bool{}
+	w.expected, w.line, w.busy = map[string]bool{}, nil, map[string]bool{}
 	return unsent
 }

@@ -13,7 +13,11 @@ type work struct {
 	rule rule
 	rest
 
-	request *request // outstanding; at most one
+	touched  bool
+	steps    int      // of the shadow, ever
+	underway int      // of them, not durable yet
+	record   *record  // as the store has it; nil: not read, or a step is on its way
+	request  *request // outstanding; at most one
 
 	unsent  string // the token of a request that was ready, and never left: no answer is missing
 	needGet bool   // the base can't be trusted until the document was got
@@ -117,8 +121,23 @@ func (w *work) wants() class {
 	}
 }
 
+// due is when a wait of the shadow ends, or when it may sleep; zero: it waits for
+// nothing that time brings. What only sleeps does so with others, at full seconds.
+func (w *work) due(now time.Time) (due time.Time) {
+	due = w.wake
+	switch {
+	case w.request != nil:
+		if over := w.request.deadline.Add(time.Millisecond); due.IsZero() || over.Before(due) {
+			due = over
+		}
+	case due.IsZero() && w.class == idle && now.Before(w.pushed.Add(w.rule.interval)):
+		due = w.pushed.Add(w.rule.interval + time.Second).Truncate(time.Second)
+	}
+	return due
+}
+
 // quiet tells whether nothing is lost when all but rest is forgotten.
 func (w *work) quiet(now time.Time) bool {
-	return w.request == nil && !w.needGet && len(w.early) == 0 && w.wake.IsZero() && w.failures == 0 && w.conflicts == 0 &&
+	return w.underway == 0 && w.request == nil && !w.needGet && len(w.early) == 0 && w.wake.IsZero() && w.failures == 0 && w.conflicts == 0 &&
 		w.state == "" && w.lastError == "" && w.unsent == "" && !w.overtaken && !now.Before(w.pushed.Add(w.rule.interval))
 }

@@ -19,6 +19,8 @@ type Broker struct {
 	listener net.Listener
 	wait     sync.WaitGroup
 
+	high sync.Map // chosen
+
 	mu    sync.Mutex
 	conns map[net.Conn]bool
 }
@@ -125,18 +127,30 @@ func (b *Broker) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet,
 // server: mochi keeps both in one table.
 const fromClient = 1 << 15
 
-func (b *Broker) OnPacketRead(_ *mochi.Client, pk packets.Packet) (packets.Packet, error) {
+// chosen is a packet id that had the bit of fromClient already, on its way to
+// the acknowledgement.
+type chosen struct {
+	client *mochi.Client
+	id     uint16
+}
+
+func (b *Broker) OnPacketRead(cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {
 	switch pk.FixedHeader.Type {
 	case packets.Publish, packets.Subscribe:
+		if pk.PacketID&fromClient != 0 {
+			b.high.Store(chosen{cl, pk.PacketID}, nil)
+		}
 		pk.PacketID |= fromClient
 	}
 	return pk, nil
 }
 
-func (b *Broker) OnPacketEncode(_ *mochi.Client, pk packets.Packet) packets.Packet {
+func (b *Broker) OnPacketEncode(cl *mochi.Client, pk packets.Packet) packets.Packet {
 	switch pk.FixedHeader.Type {
 	case packets.Puback, packets.Suback:
-		pk.PacketID &^= fromClient
+		if _, ok := b.high.LoadAndDelete(chosen{cl, pk.PacketID}); !ok {
+			pk.PacketID &^= fromClient
+		}
 	}
 	return pk
 }
