@@ -2,9 +2,7 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"reflect"
-	"slices"
 	"strings"
 )
 
@@ -35,29 +33,20 @@ func (c Change) Section() string {
 // Diff is what is to be told of going from old to new, in the order of paths.
 // Of a secret that changed it tells only that.
 func Diff(old, new *Config) []Change {
-	was, is := listOf(old), listOf(new)
-	paths := map[string]bool{}
-	for path := range was {
-		paths[path] = true
-	}
-	for path := range is {
-		paths[path] = true
-	}
 	var out []Change
 	told := map[string]bool{}
-	for _, path := range slices.Sorted(maps.Keys(paths)) {
-		a, b := was[path], is[path]
-		if a.Value == b.Value {
+	for _, s := range align(listOf(old), listOf(new)) {
+		if s.was.Value == s.is.Value {
 			continue
 		}
-		if name, ok := wholeName(path, old, new); ok {
+		if name, ok := wholeName(s.path, old, new); ok {
 			if !told[name] {
 				told[name] = true
-				out = append(out, wholeChange(name, a.Value == ""))
+				out = append(out, wholeChange(name, s.was.Value == ""))
 			}
 			continue
 		}
-		out = append(out, Change{path, a.shown(), b.shown()})
+		out = append(out, Change{s.path, s.was.shown(), s.is.shown()})
 	}
 	return out
 }

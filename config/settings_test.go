@@ -1,7 +1,9 @@
 package config_test
 
 import (
+	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"edgeshadow/config"
@@ -51,6 +53,30 @@ func TestDiff(t *testing.T) {
 	}
 	if same := config.Diff(MustLoad(t, before), MustLoad(t, before)); len(same) > 0 {
 		t.Errorf("of the same file: %v", same)
+	}
+}
+
+// In a list only what changed is told, though its place is another now.
+func TestDiff_List(t *testing.T) {
+	const a, b, c, d = `{address: "127.0.0.1:1"}`, `{address: "127.0.0.1:2"}`, `{address: "127.0.0.1:3"}`, `{address: "127.0.0.1:3", protocol: ws}`
+	with := func(listeners ...string) *config.Config {
+		return MustLoad(t, "config_version: 1\nbroker: {listeners: ["+strings.Join(listeners, ", ")+"]}\n")
+	}
+	for name, tt := range map[string]struct {
+		was, is *config.Config
+		want    string
+	}{
+		"the first goes":   {with(a, b, c), with(b, c), "[broker.listeners[0].address: 127.0.0.1:1 (gone)]"},
+		"one in between":   {with(a, b, c), with(a, c), "[broker.listeners[1].address: 127.0.0.1:2 (gone)]"},
+		"a new first":      {with(b, c), with(a, b, c), "[broker.listeners[0].address: 127.0.0.1:1 (new)]"},
+		"moved and others": {with(a, c), with(b, d), "[broker.listeners[0].address: 127.0.0.1:2, was 127.0.0.1:1 broker.listeners[1].protocol: ws (new)]"},
+		"changed and gone": {with(a, b, c), with(b, d), "[broker.listeners[0].address: 127.0.0.1:1 (gone) broker.listeners[1].protocol: ws (new)]"},
+		"all":              {with(a), with(), "[broker.listeners[0].address: 127.0.0.1:1 (gone)]"},
+		"none":             {with(a, b), with(a, b), "[]"},
+	} {
+		if got := fmt.Sprint(config.Diff(tt.was, tt.is)); got != tt.want {
+			t.Errorf("%s: %s, want %s", name, got, tt.want)
+		}
 	}
 }
 

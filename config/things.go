@@ -79,13 +79,19 @@ func (ts Things) Serial() map[string]serial.Thing {
 // validateSections checks the sections that things have of their own.
 func (c *Config) validateSections() (errs []error) {
 	fault := func(path, text string) { errs = append(errs, FieldError{path, text}) }
-	macs := map[string]string{}
+	macs, clashing := map[string]string{}, map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(c.Things)) {
 		t, path := c.Things[name], join("things", name)
 		if t.Serial == nil && t.BLE == nil {
 			continue
 		}
 		t.refuseBusKeys(path, fault)
+		if driver := t.field().Via; clashing[driver] == "" {
+			if _, clash := c.Buses[driver]; clash {
+				clashing[driver] = name
+				fault(join("buses", driver), fmt.Sprintf("is the name under which %s is reached; a bus needs another", name))
+			}
+		}
 		if t.BLE != nil {
 			if t.Serial != nil {
 				fault(join(path, "ble"), "and a serial section: a device is on one of them")
