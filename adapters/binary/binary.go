@@ -25,27 +25,33 @@ import (
 // MaxLength is the longest text, in bytes.
 const MaxLength = 255
 
-type kind uint8
+// Kind is what bytes are read as.
+type Kind uint8
 
 const (
-	boolean kind = iota
-	signed
-	unsigned
-	float
-	text
+	Boolean Kind = iota
+	Signed
+	Unsigned
+	Float
+	Text
 )
 
-type format struct {
-	kind kind
-	size int // bytes; 0 for text
+// Format is how a value lies in bytes.
+type Format struct {
+	Kind Kind
+	Size int // bytes; 0 for text
 }
 
-var formats = map[string]format{
-	"bool": {boolean, 1},
-	"int8": {signed, 1}, "int16": {signed, 2}, "int24": {signed, 3}, "int32": {signed, 4}, "int64": {signed, 8},
-	"uint8": {unsigned, 1}, "uint16": {unsigned, 2}, "uint24": {unsigned, 3}, "uint32": {unsigned, 4}, "uint64": {unsigned, 8},
-	"float32": {float, 4}, "float64": {float, 8},
-	"string": {kind: text},
+// Whole says that values are whole numbers.
+func (f Format) Whole() bool { return f.Kind == Signed || f.Kind == Unsigned }
+
+// Formats are the types of the configuration.
+var Formats = map[string]Format{
+	"bool": {Boolean, 1},
+	"int8": {Signed, 1}, "int16": {Signed, 2}, "int24": {Signed, 3}, "int32": {Signed, 4}, "int64": {Signed, 8},
+	"uint8": {Unsigned, 1}, "uint16": {Unsigned, 2}, "uint24": {Unsigned, 3}, "uint32": {Unsigned, 4}, "uint64": {Unsigned, 8},
+	"float32": {Float, 4}, "float64": {Float, 8},
+	"string": {Kind: Text},
 }
 
 // Place is where a value lies, as the configuration has it.
@@ -59,7 +65,7 @@ type Place struct {
 
 // Codec reads and writes one value.
 type Codec struct {
-	format
+	Format
 	at                   int
 	bit                  int // -1: none
 	swapWords, swapBytes bool
@@ -67,9 +73,9 @@ type Codec struct {
 
 // Validate says what is wrong with p, by key.
 func (p Place) Validate(fault func(key, text string)) {
-	f, known := formats[p.kind()]
+	f, known := Formats[p.kind()]
 	if !known {
-		fault("type", fmt.Sprintf("no type %q; there are %s", p.Type, strings.Join(slices.Sorted(maps.Keys(formats)), " ")))
+		fault("type", fmt.Sprintf("no type %q; there are %s", p.Type, strings.Join(slices.Sorted(maps.Keys(Formats)), " ")))
 		return
 	}
 	if p.At < 0 || p.At > math.MaxUint16 {
@@ -77,16 +83,16 @@ func (p Place) Validate(fault func(key, text string)) {
 	}
 	if !slices.Contains([]string{"", "ABCD", "CDAB", "BADC", "DCBA"}, p.Order) {
 		fault("order", fmt.Sprintf("%q is no order; write ABCD, CDAB, BADC or DCBA", p.Order))
-	} else if f.size == 3 && (p.Order == "CDAB" || p.Order == "BADC") {
+	} else if f.Size == 3 && (p.Order == "CDAB" || p.Order == "BADC") {
 		fault("order", "three bytes have no words; write ABCD or DCBA")
 	}
 	switch {
-	case f.kind == text && (p.Length < 1 || p.Length > MaxLength):
+	case f.Kind == Text && (p.Length < 1 || p.Length > MaxLength):
 		fault("length", fmt.Sprintf("a string wants length: 1 to %d bytes", MaxLength))
-	case f.kind != text && p.Length != 0:
+	case f.Kind != Text && p.Length != 0:
 		fault("length", "is for a string; the length of "+p.kind()+" is known")
 	}
-	if p.Bit != nil && (f.kind != signed && f.kind != unsigned || *p.Bit < 0 || *p.Bit >= 8*f.size) {
+	if p.Bit != nil && (!f.Whole() || *p.Bit < 0 || *p.Bit >= 8*f.Size) {
 		fault("bit", fmt.Sprintf("%d is no bit of %s", *p.Bit, p.kind()))
 	}
 }
@@ -103,9 +109,9 @@ func (p Place) Codec(order string) Codec {
 	if p.Order != "" {
 		order = p.Order
 	}
-	c := Codec{format: formats[p.kind()], at: p.At, bit: -1, swapWords: order == "CDAB" || order == "DCBA", swapBytes: order == "BADC" || order == "DCBA"}
-	if c.kind == text {
-		c.size = p.Length
+	c := Codec{Format: Formats[p.kind()], at: p.At, bit: -1, swapWords: order == "CDAB" || order == "DCBA", swapBytes: order == "BADC" || order == "DCBA"}
+	if c.Kind == Text {
+		c.Size = p.Length
 	}
 	if p.Bit != nil {
 		c.bit = *p.Bit
@@ -114,7 +120,7 @@ func (p Place) Codec(order string) Codec {
 }
 
 // End is the first byte behind the value.
-func (c Codec) End() int { return c.at + c.size }
+func (c Codec) End() int { return c.at + c.Size }
 
 // Writable says whether Encode is all that lies at the place: one bit is not.
 func (c Codec) Writable() bool { return c.bit < 0 }
@@ -126,7 +132,7 @@ func (c Codec) Decode(p adapters.Point, data []byte) (any, adapters.Quality) {
 		return nil, adapters.Bad
 	}
 	raw := data[c.at:c.End()]
-	if c.kind == text {
+	if c.Kind == Text {
 		s, _, _ := strings.Cut(string(raw), "\x00")
 		if !utf8.ValidString(s) {
 			return nil, adapters.Bad
@@ -134,23 +140,23 @@ func (c Codec) Decode(p adapters.Point, data []byte) (any, adapters.Quality) {
 		return strings.TrimRight(s, " "), adapters.Good
 	}
 	var wide [8]byte
-	c.arrange(wide[8-c.size:], raw)
-	n, shift := binary.BigEndian.Uint64(wide[:]), 64-8*c.size
+	c.arrange(wide[8-c.Size:], raw)
+	n, shift := binary.BigEndian.Uint64(wide[:]), 64-8*c.Size
 	switch {
 	case c.bit >= 0:
 		return n>>c.bit&1 != 0, adapters.Good
-	case c.kind == boolean:
+	case c.Kind == Boolean:
 		return n != 0, adapters.Good
-	case c.kind == signed:
+	case c.Kind == Signed:
 		return p.Named(p.ScaleInt(int64(n) << shift >> shift)), adapters.Good
-	case c.kind == unsigned:
+	case c.Kind == Unsigned:
 		return p.Named(p.ScaleUint(n)), adapters.Good
 	}
 	f := math.Float64frombits(n)
-	if c.size == 4 {
+	if c.Size == 4 {
 		f = float64(math.Float32frombits(uint32(n)))
 	}
-	if v, ok := p.ScaleFloat(f, 8*c.size); ok {
+	if v, ok := p.ScaleFloat(f, 8*c.Size); ok {
 		return v, adapters.Good
 	}
 	return nil, adapters.Bad
@@ -159,11 +165,11 @@ func (c Codec) Decode(p adapters.Point, data []byte) (any, adapters.Quality) {
 // Uint is the whole number without a sign that data holds, whatever the type; ok
 // is false when data ends before it.
 func (c Codec) Uint(data []byte) (n uint64, ok bool) {
-	if c.End() > len(data) || c.kind == text {
+	if c.End() > len(data) || c.Kind == Text {
 		return 0, false
 	}
 	var wide [8]byte
-	c.arrange(wide[8-c.size:], data[c.at:c.End()])
+	c.arrange(wide[8-c.Size:], data[c.at:c.End()])
 	return binary.BigEndian.Uint64(wide[:]), true
 }
 
@@ -191,7 +197,7 @@ func (c Codec) Encode(p adapters.Point, value any) ([]byte, error) {
 	switch {
 	case c.bit >= 0:
 		return nil, errors.New("one bit of a byte can't be written alone")
-	case c.kind == boolean:
+	case c.Kind == Boolean:
 		on, ok := value.(bool)
 		if !ok {
 			return nil, fmt.Errorf("want true or false, have %s", adapters.Describe(value))
@@ -200,15 +206,15 @@ func (c Codec) Encode(p adapters.Point, value any) ([]byte, error) {
 			return []byte{1}, nil
 		}
 		return []byte{0}, nil
-	case c.kind == text:
+	case c.Kind == Text:
 		s, ok := value.(string)
 		if !ok {
 			return nil, fmt.Errorf("want text, have %s", adapters.Describe(value))
 		}
-		if len(s) > c.size {
-			return nil, fmt.Errorf("%d bytes of text; there is room for %d", len(s), c.size)
+		if len(s) > c.Size {
+			return nil, fmt.Errorf("%d bytes of text; there is room for %d", len(s), c.Size)
 		}
-		return append([]byte(s), make([]byte, c.size-len(s))...), nil
+		return append([]byte(s), make([]byte, c.Size-len(s))...), nil
 	}
 	n, err := c.number(p, value)
 	if err != nil {
@@ -216,8 +222,8 @@ func (c Codec) Encode(p adapters.Point, value any) ([]byte, error) {
 	}
 	var wide [8]byte
 	binary.BigEndian.PutUint64(wide[:], n)
-	out := make([]byte, c.size)
-	c.arrange(out, wide[8-c.size:])
+	out := make([]byte, c.Size)
+	c.arrange(out, wide[8-c.Size:])
 	return out, nil
 }
 
@@ -227,14 +233,14 @@ func (c Codec) number(p adapters.Point, value any) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if c.kind == float {
-		f, err := p.UnscaleFloat(value, 8*c.size)
+	if c.Kind == Float {
+		f, err := p.UnscaleFloat(value, 8*c.Size)
 		switch {
 		case err != nil:
 			return 0, err
 		case math.IsInf(f, 0):
-			return 0, fmt.Errorf("%v is out of range of a float%d", value, 8*c.size)
-		case c.size == 4:
+			return 0, fmt.Errorf("%v is out of range of a float%d", value, 8*c.Size)
+		case c.Size == 4:
 			return uint64(math.Float32bits(float32(f))), nil
 		}
 		return math.Float64bits(f), nil
@@ -243,9 +249,9 @@ func (c Codec) number(p adapters.Point, value any) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	least, most := new(big.Int), new(big.Int).SetUint64(math.MaxUint64>>(64-8*c.size))
-	if c.kind == signed {
-		limit := int64(math.MaxInt64) >> (64 - 8*c.size)
+	least, most := new(big.Int), new(big.Int).SetUint64(math.MaxUint64>>(64-8*c.Size))
+	if c.Kind == Signed {
+		limit := int64(math.MaxInt64) >> (64 - 8*c.Size)
 		least.SetInt64(-limit - 1)
 		most.SetInt64(limit)
 	}

@@ -10,7 +10,6 @@ import (
 // Internals that the tests of properties need.
 var (
 	FindAnswer  = findAnswer
-	CRC         = crc
 	CutFrame    = cutFrame
 	CheckAnswer = checkAnswer
 )

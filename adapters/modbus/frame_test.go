@@ -5,17 +5,18 @@ import (
 	"encoding/binary"
 	"testing"
 
+	wire "edgeshadow/adapters/binary"
 	"edgeshadow/adapters/modbus"
 )
 
 // frame is a frame of a line.
 func frame(body ...byte) []byte {
-	return binary.LittleEndian.AppendUint16(body, modbus.CRC(body))
+	return binary.LittleEndian.AppendUint16(body, wire.CRC16Modbus(body))
 }
 
 func TestFindAnswer(t *testing.T) {
 	// The example of the specification's appendix: 02 07 has the CRC 41 12.
-	if got := modbus.CRC([]byte{2, 7}); got != 0x1241 {
+	if got := wire.CRC16Modbus([]byte{2, 7}); got != 0x1241 {
 		t.Fatalf("CRC of 02 07 = %#04x, want 0x1241", got)
 	}
 	read := frame(1, 3, 0, 0, 0, 2)
@@ -68,7 +69,7 @@ func FuzzFindAnswer(f *testing.F) {
 				return nil, 0
 			}
 			n := len(got)
-			if got[0] != unit || got[1]&0x7F != function || binary.LittleEndian.Uint16(got[n-2:]) != modbus.CRC(got[:n-2]) {
+			if got[0] != unit || got[1]&0x7F != function || binary.LittleEndian.Uint16(got[n-2:]) != wire.CRC16Modbus(got[:n-2]) {
 				t.Fatalf("% x was taken for an answer to % x", got, request)
 			}
 			if !bytes.Equal(received[skipped:skipped+n], got) {

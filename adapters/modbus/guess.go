@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"edgeshadow/adapters"
+	wire "edgeshadow/adapters/binary"
 )
 
 // Guess is one way to read what a device holds.
@@ -39,7 +40,7 @@ func MakeGuesses(table string, from uint16, words []uint16, expected float64) []
 			for i := range words {
 				for _, scale := range guessScales {
 					g, ok := guess(fmt.Sprintf("%s:%d", table, int(from)+i), kind, o, scale, words[i:], expected)
-					key := fmt.Sprint(g.At, g.Value, formats[kind].bits, orders[o].swapBytes)
+					key := fmt.Sprint(g.At, g.Value, wire.Formats[kind].Size, o == "BADC" || o == "DCBA")
 					if ok && !seen[key] {
 						seen[key] = true
 						found = append(found, g)
@@ -56,7 +57,7 @@ func MakeGuesses(table string, from uint16, words []uint16, expected float64) []
 func guess(at, kind, order, scale string, words []uint16, expected float64) (g Guess, near bool) {
 	d, _ := adapters.ParseDecimal(scale) // one of guessScales
 	p, err := ParsePlace(adapters.Point{At: adapters.Address(at), Type: kind, Order: order, Scale: &d})
-	if err != nil || p.Words() > len(words) || p.Words() == 1 && orders[order].swapWords {
+	if err != nil || p.Words() > len(words) || p.Words() == 1 && (order == "CDAB" || order == "DCBA") {
 		return g, false
 	}
 	v, quality := p.Decode(words[:p.Words()])

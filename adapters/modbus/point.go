@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"edgeshadow/adapters"
+	wire "edgeshadow/adapters/binary"
 )
 
 // What one request may carry (Modbus Application Protocol V1.1b3, 6.1 to 6.4, 6.12).
@@ -58,65 +59,67 @@ func parsePoint(cfg adapters.Point, fault func(key, text string)) point {
 		return p
 	}
 	p.table, p.addr = t, addr
-	p.codec = codec{bit: -1, isBit: t.bits(), count: 1, point: cfg}
-	parseFormat(&p, cfg, fault)
-	parseOrder(&p, cfg, fault)
-	checkKeys(&p, cfg, fault)
+	f := parseFormat(&p, cfg, fault)
+	parseOrder(p.table, cfg, f, fault)
+	checkKeys(&p, cfg, f, fault)
+	p.codec = newCodec(cfg, f, p.codec.count)
 	if p.end() > 0x10000 {
 		fault("at", fmt.Sprintf("%s and the %d after it end beyond 65535", cfg.At, p.codec.count-1))
 	}
 	return p
 }
 
-func parseFormat(p *point, cfg adapters.Point, fault func(key, text string)) {
-	known := strings.Join(slices.Sorted(maps.Keys(formats)), " ")
-	f, ok := formats[cfg.Type]
+// parseFormat is the format of the type, and says how many words it takes.
+func parseFormat(p *point, cfg adapters.Point, fault func(key, text string)) wire.Format {
+	f, ok := wire.Formats[cfg.Type]
+	ok = ok && f.Size != 3 // no registers hold three bytes
+	p.codec.count = 1
 	switch {
 	case p.table.bits() && cfg.Type != "" && cfg.Type != "bool":
 		fault("type", fmt.Sprintf("a %s is a bool; take type out, or read a register (input or holding)", p.table))
 	case p.table.bits():
-		f = formats["bool"]
+		f = wire.Formats["bool"]
 	case cfg.Type == "":
-		fault("type", "is missing; a register has one of "+known)
+		fault("type", "is missing; a register has one of "+formats())
 	case !ok:
-		fault("type", fmt.Sprintf("no type %q; there are %s", cfg.Type, known))
+		fault("type", fmt.Sprintf("no type %q; there are %s", cfg.Type, formats()))
 	}
-	p.codec.format = f
-	p.codec.count = max(1, f.bits/16)
-	if cfg.Bit != nil && (f.kind == signed || f.kind == unsigned) {
-		p.codec.kind = boolean
-	}
-	if f.kind != text {
+	p.codec.count = max(1, f.Size/2)
+	if f.Kind != wire.Text {
 		if cfg.Length != 0 {
 			fault("length", "is for type string")
 		}
-		return
+		return f
 	}
 	if cfg.Length < 1 || cfg.Length > 2*maxRegisters {
 		fault("length", fmt.Sprintf("a string needs its length in bytes, 1 to %d", 2*maxRegisters))
-		return
+		return f
 	}
-	p.codec.chars, p.codec.count = cfg.Length, (cfg.Length+1)/2
+	p.codec.count = (cfg.Length + 1) / 2
+	return f
 }
 
-func parseOrder(p *point, cfg adapters.Point, fault func(key, text string)) {
-	o, ok := orders[cfg.Order]
+// formats are the types that registers hold.
+func formats() string {
+	names := slices.Sorted(maps.Keys(wire.Formats))
+	return strings.Join(slices.DeleteFunc(names, func(name string) bool { return wire.Formats[name].Size == 3 }), " ")
+}
+
+func parseOrder(t table, cfg adapters.Point, f wire.Format, fault func(key, text string)) {
 	switch {
-	case !ok:
+	case !slices.Contains([]string{"", "ABCD", "CDAB", "BADC", "DCBA"}, cfg.Order):
 		fault("order", fmt.Sprintf("no order %q; there are ABCD CDAB BADC DCBA", cfg.Order))
-	case cfg.Order != "" && p.table.bits():
-		fault("order", fmt.Sprintf("a %s has none; take it out", p.table))
-	case o.swapWords && p.codec.kind == text:
+	case cfg.Order != "" && t.bits():
+		fault("order", fmt.Sprintf("a %s has none; take it out", t))
+	case f.Kind == wire.Text && (cfg.Order == "CDAB" || cfg.Order == "DCBA"):
 		fault("order", "text is ABCD, or BADC when the low byte of a register comes first")
 	}
-	p.codec.order = o
 }
 
 // checkKeys holds keys against the type.
-func checkKeys(p *point, cfg adapters.Point, fault func(key, text string)) {
-	c := &p.codec
-	numeric := c.kind == signed || c.kind == unsigned || c.kind == float
-	whole := c.kind == signed || c.kind == unsigned
+func checkKeys(p *point, cfg adapters.Point, f wire.Format, fault func(key, text string)) {
+	whole := f.Whole() && cfg.Bit == nil
+	numeric := whole || f.Kind == wire.Float
 	for _, key := range []struct {
 		name string
 		set  bool
@@ -130,34 +133,33 @@ func checkKeys(p *point, cfg adapters.Point, fault func(key, text string)) {
 		{"max", cfg.Max != nil, numeric, "is for numbers"},
 		{"step", cfg.Step != nil, numeric, "is for numbers"},
 		{"enum", len(cfg.Enum) > 0, whole, "is for integers"},
-		{"bits", len(cfg.Bits) > 0, whole && c.bits >= 16, "are of an integer of 16 bits and more"},
+		{"bits", len(cfg.Bits) > 0, whole && f.Size >= 2, "are of an integer of 16 bits and more"},
 	} {
 		if key.set && !key.ok {
 			fault(key.name, key.text)
 		}
 	}
 	if cfg.Bit != nil {
-		c.bit = *cfg.Bit
-		most := max(16, c.bits)
+		most := max(16, 8*f.Size)
 		switch {
-		case c.isBit || c.kind != boolean:
+		case p.table.bits() || f.Kind != wire.Boolean && !f.Whole():
 			fault("bit", "is for type bool, or an integer, in a register (input or holding)")
-		case c.bit < 0 || c.bit >= most:
-			fault("bit", fmt.Sprintf("%d is no bit of it: 0 (the lowest) to %d", c.bit, most-1))
+		case *cfg.Bit < 0 || *cfg.Bit >= most:
+			fault("bit", fmt.Sprintf("%d is no bit of it: 0 (the lowest) to %d", *cfg.Bit, most-1))
 		}
 	}
 	for number := range cfg.Bits {
-		if n, err := strconv.Atoi(number); whole && err == nil && n >= c.bits {
-			fault("bits."+number, fmt.Sprintf("is no bit of a %s: 0 (the lowest) to %d", cfg.Type, c.bits-1))
+		if n, err := strconv.Atoi(number); whole && err == nil && n >= 8*f.Size {
+			fault("bits."+number, fmt.Sprintf("is no bit of a %s: 0 (the lowest) to %d", cfg.Type, 8*f.Size-1))
 		}
 	}
 	switch {
 	case !cfg.Write:
 	case !p.table.writable():
 		fault("write", fmt.Sprintf("a %s is read only; coils and holding registers can be written", p.table))
-	case cfg.Bit != nil, c.bits == 8:
+	case cfg.Bit != nil, whole && f.Size == 1:
 		fault("write", "a part of a register can't be written alone; make a point of the whole register")
-	case c.count > maxWriteRegisters:
-		fault("write", fmt.Sprintf("%d registers; at most %d can be written at once", c.count, maxWriteRegisters))
+	case p.codec.count > maxWriteRegisters:
+		fault("write", fmt.Sprintf("%d registers; at most %d can be written at once", p.codec.count, maxWriteRegisters))
 	}
 }

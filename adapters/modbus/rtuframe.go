@@ -2,6 +2,8 @@ package modbus
 
 import (
 	"encoding/binary"
+
+	wire "edgeshadow/adapters/binary"
 )
 
 const (
@@ -47,25 +49,9 @@ func findAnswer(received, request []byte) (answer []byte, skipped int) {
 		if length == 0 || len(rest) < length {
 			continue
 		}
-		if frame := rest[:length]; crc(frame[:length-crcLength]) == binary.LittleEndian.Uint16(frame[length-crcLength:]) {
+		if frame := rest[:length]; wire.CRC16Modbus(frame[:length-crcLength]) == binary.LittleEndian.Uint16(frame[length-crcLength:]) {
 			return frame, at
 		}
 	}
 	return nil, 0
-}
-
-// crc is CRC-16/MODBUS (Modbus over serial line V1.02, appendix B).
-func crc(data []byte) uint16 {
-	sum := uint16(0xFFFF)
-	for _, b := range data {
-		sum ^= uint16(b)
-		for range 8 {
-			if sum&1 != 0 {
-				sum = sum>>1 ^ 0xA001
-			} else {
-				sum >>= 1
-			}
-		}
-	}
-	return sum
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"slices"
+
+	wire "edgeshadow/adapters/binary"
 )
 
 // checks are the sums, by the type of a Check, and their width in bytes.
@@ -16,7 +18,7 @@ var checks = map[string]struct {
 	"xor":          {1, "", xor},
 	"sum8":         {1, "", sum8},
 	"crc8":         {1, "", crc8},
-	"crc16-modbus": {2, "BA", crc16Modbus},
+	"crc16-modbus": {2, "BA", wire.CRC16Modbus},
 	"crc16-ccitt":  {2, "AB", crc16CCITT},
 	"nmea":         {1, "", xor},
 }
@@ -51,21 +53,6 @@ func crc8(data []byte) uint16 {
 		}
 	}
 	return uint16(s)
-}
-
-func crc16Modbus(data []byte) uint16 {
-	s := uint16(0xFFFF)
-	for _, b := range data {
-		s ^= uint16(b)
-		for range 8 {
-			if s&1 != 0 {
-				s = s>>1 ^ 0xA001
-			} else {
-				s >>= 1
-			}
-		}
-	}
-	return s
 }
 
 func crc16CCITT(data []byte) uint16 {

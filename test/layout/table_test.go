@@ -35,7 +35,7 @@ var table = map[string][]string{
 	"localshadow/shadow":      {},
 
 	"adapters":        {},
-	"adapters/modbus": {"adapters", "adapters/port"},
+	"adapters/modbus": {"adapters", "adapters/binary", "adapters/port"},
 	"adapters/port":   {},
 
 	"adapters/binary": {"adapters"},
