@@ -1,6 +1,9 @@
 package localshadow
 
-import "time"
+import (
+	"runtime/debug"
+	"time"
+)
 
 // Badger's own compactors look at the levels twenty times a second each, load or
 // not, which is most of what an idle gateway costs. So the store has none of
@@ -17,6 +20,12 @@ const (
 	// neverStall is more tables than there will be: with so many loose ones badger
 	// blocks all writes, while this store writes on, to the floor of the disk.
 	neverStall = 1 << 20
+	// writeOut is how long it takes at most, as a rule, to write out a memtable
+	// whose log is full: only then its table is there to be looked at.
+	writeOut = 2 * time.Second
+	// unpool is how long badger keeps the memory that it built tables in, up to
+	// eight times two tables' worth: it lets go of one part every two seconds.
+	unpool = 20 * time.Second
 	// mergePause is how long a merge that failed waits for its next try.
 	mergePause = time.Minute
 )
@@ -24,27 +33,34 @@ const (
 // merge brings loose tables to order until the committer has ended, beside all
 // that goes on.
 func (s *Store) merge() {
-	var again <-chan time.Time
+	var again, free <-chan time.Time
 	for {
 		select {
 		case _, more := <-s.wal.begun:
 			if !more {
 				return
 			}
+			again = time.After(writeOut)
 		case <-again:
-		}
-		again = nil
-		loose, sorted := s.tables()
-		if !loose.worth(sorted) {
+			again = nil
+		case <-free:
+			free = nil
+			debug.FreeOSMemory()
 			continue
 		}
-		err := s.room(loose.bytes + sorted.bytes)
-		if err == nil {
-			err = s.db.Flatten(1)
+		if loose, sorted := s.tables(); loose.worth(sorted) {
+			err := s.room(loose.bytes + sorted.bytes)
+			if err == nil {
+				err = s.db.Flatten(1)
+			}
+			s.tellMerge(err)
+			if err != nil {
+				again = time.After(mergePause)
+			}
+			free = time.After(unpool)
 		}
-		s.tellMerge(err)
-		if err != nil {
-			again = time.After(mergePause)
+		if err := s.evict(); err != nil {
+			s.log.Debug("tables stay in memory", "err", err)
 		}
 	}
 }

@@ -25,7 +25,7 @@ var ErrInUse = errors.New("in use by another edgeshadow")
 
 const (
 	memTableSize = 4 << 20
-	tableSize    = 8 << 20
+	tableSize    = 4 << 20
 	blockSize    = 64 << 10
 
 	// A process that was killed a moment ago may still be giving up its lock,
@@ -76,7 +76,9 @@ func OpenStore(cfg Config, log *slog.Logger) (*Store, error) {
 		return nil, fmt.Errorf("open store %s: %w", s.dir, err)
 	}
 	s.start(&s.loops)
-	s.wal.tell() // of what lies there from before
+	if loose, _ := s.tables(); loose.n >= maxLoose { // many short runs
+		s.wal.tell()
+	}
 	s.merging.Go(s.merge)
 	return s, nil
 }

@@ -8,7 +8,8 @@ import (
 // minFree is what the file system must have left for a write to begin. Badger
 // maps sparse log files into memory; a page that the disk cannot back is not an
 // error but SIGBUS, at the write and again at every open. Two rotations of
-// memtable and table beside a compaction fit in here: 2*(2*4+8) MiB, and slack.
+// memtable and table fit into half of it: 2*(2*4+4) MiB, and slack. The other
+// half is left by a merge, which asks for the room of its copy first.
 const minFree = 64 << 20
 
 // Space is what the file system of the store has left, and what a write needs.

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -99,6 +100,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.log.Info("ready", "thing", g.cfg.Load().Gateway.Thing, "listeners", g.Addrs(), "boot", g.store.Boot(),
 		"after", time.Since(g.began).Round(time.Millisecond))
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
+	debug.FreeOSMemory() // tables were read whole, and all documents once
 	err := group.Wait()
 	g.serving.Store(false)
 	return errors.Join(err, g.close())
