@@ -125,13 +125,16 @@ func (b *Broker) refuse(cl *mqtt.Client, c *conn) {
 
 // subscribed is for the filters of a SUBSCRIBE or UNSUBSCRIBE that were granted.
 func (b *Broker) subscribed(name string, cl *mqtt.Client, c *conn, filters packets.Subscriptions) {
-	b.tell("subscriptions", name, cl.ID, c.presence, func(e *event) {
-		for i, f := range filters {
-			if c.wire.codes[i] < packets.CodeNoSubscriptionExisted.Code {
-				e.Topics = append(e.Topics, f.Filter)
-			}
+	var granted []string
+	for i, f := range filters {
+		if c.wire.codes[i] < packets.CodeNoSubscriptionExisted.Code {
+			granted = append(granted, f.Filter)
 		}
-	})
+	}
+	if granted == nil {
+		return // nothing changed
+	}
+	b.tell("subscriptions", name, cl.ID, c.presence, func(e *event) { e.Topics = granted })
 }
 
 // because notes why the gateway ends a connection; the first reason counts.

@@ -135,6 +135,31 @@ func TestEvents_Reasons(t *testing.T) {
 	}
 }
 
+// An event of subscriptions has the topics that it is about (SHADOW 17): where
+// every filter was refused, and where none was held, there is none.
+func TestEvents_NothingGranted(t *testing.T) {
+	b, _ := MustServe(t)
+	watch := mustConnect(t, b, "watch")
+	watch.mustSubscribe(t, "$aws/events/subscriptions/#")
+	p, _ := mustOpen(t, b, v3, "lamp", clean)
+	if code := p.mustSubscribe(t, v3, 1, "$aws/lamp", 1); code != 0x80 {
+		t.Fatalf("a filter on a reserved topic got %#x, want 0x80", code)
+	}
+	p.send(t, unsubscribe, []byte{0, 2}, text("never"))
+	p.expect(t, unsuback)
+	p.mustSubscribe(t, v3, 3, "x", 1)
+	for {
+		m := watch.next(t)
+		if strings.HasSuffix(m.Topic(), "/watch") {
+			continue
+		}
+		if !strings.HasSuffix(m.Topic(), "/subscribed/lamp") || !strings.Contains(string(m.Payload()), `"topics":["x"]`) {
+			t.Errorf("first event: %s %s", m.Topic(), m.Payload())
+		}
+		return
+	}
+}
+
 // An id that would be a wildcard in the topic makes no events; nobody can
 // publish one.
 func TestEvents_None(t *testing.T) {
