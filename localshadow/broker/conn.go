@@ -87,12 +87,29 @@ type origin struct {
 
 // TLS is the connection's TLS layer; nil on a plain listener.
 func (c *conn) TLS() *tls.Conn {
-	inner := c.Conn
-	if w, ok := inner.(*webSocket); ok {
-		inner = w.NetConn()
-	}
-	t, _ := inner.(*tls.Conn)
+	t, _ := c.stream().(*tls.Conn)
 	return t
+}
+
+// stream is what is below MQTT and WebSocket.
+func (c *conn) stream() net.Conn {
+	if w, ok := c.Conn.(*webSocket); ok {
+		return w.NetConn()
+	}
+	return c.Conn
+}
+
+// hangUp closes the socket. Of a broken connection the peer takes no goodbye of
+// TLS and WebSocket either, which would wait for it, for seconds.
+func (c *conn) hangUp(broken bool) {
+	last := c.Conn
+	if broken {
+		last = c.stream()
+		if t, ok := last.(*tls.Conn); ok {
+			last = t.NetConn()
+		}
+	}
+	_ = last.Close()
 }
 
 // admit notes whose connection it is, once CONNECT was accepted.
@@ -238,10 +255,11 @@ func (c *conn) flush() {
 			c.traffic.buffered.Add(-int64(len(c.pending)))
 			c.pending = nil
 			c.flushing = false
-			over := c.closed || c.err != nil
+			broken := c.err != nil
+			over := c.closed || broken
 			c.mu.Unlock()
 			if over { // the listener's lock is taken there, and ours may be wanted with it held
-				_ = c.Conn.Close()
+				c.hangUp(broken)
 			}
 			return
 		}

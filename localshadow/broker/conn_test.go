@@ -1,9 +1,14 @@
 package broker_test
 
 import (
+	"bufio"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"sync"
 	"testing"
@@ -124,6 +129,70 @@ func TestConn_Close(t *testing.T) {
 			_ = peer.Close()
 		}
 	})
+}
+
+// hijacked is an HTTP request that came on a connection.
+type hijacked struct {
+	http.ResponseWriter
+	c net.Conn
+}
+
+func (h hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return h.c, bufio.NewReadWriter(bufio.NewReader(h.c), bufio.NewWriter(h.c)), nil
+}
+
+// A peer that takes nothing holds up Close for the linger time, whatever lies
+// over the socket: TLS and WebSocket have goodbyes that would wait for it.
+func TestConn_CloseStalled(t *testing.T) {
+	certificate, err := MustOpenCA(t).ServerCertificate(&tls.ClientHelloInfo{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, layers := range []struct{ tls, web bool }{{}, {tls: true}, {web: true}, {true, true}} {
+		t.Run(fmt.Sprintf("%+v", layers), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				inner, peer := net.Pipe()
+				ours, theirs := inner, peer
+				if layers.tls {
+					ours = tls.Server(inner, &tls.Config{Certificates: []tls.Certificate{*certificate}, SessionTicketsDisabled: true})
+					theirs = tls.Client(peer, &tls.Config{InsecureSkipVerify: true})
+				}
+				greeted := make(chan error)
+				go func() {
+					if _, err := theirs.Write([]byte("?")); err != nil || !layers.web {
+						greeted <- err
+						return
+					}
+					_, err := http.ReadResponse(bufio.NewReaderSize(theirs, 16), nil)
+					greeted <- err
+				}()
+				if _, err := ours.Read(make([]byte, 1)); err != nil {
+					t.Fatal(err)
+				}
+				c := broker.NewConn(ours, func() {})
+				if layers.web {
+					r := httptest.NewRequest(http.MethodGet, "/mqtt", nil)
+					r.Header = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"},
+						"Sec-Websocket-Key": {"AAAAAAAAAAAAAAAAAAAAAA=="}}
+					if c, err = broker.NewWebSocketConn(hijacked{nil, ours}, r); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := <-greeted; err != nil {
+					t.Fatal(err)
+				}
+				_, _ = c.Write([]byte("last words"))
+				synctest.Wait()
+				began := time.Now()
+				_ = c.Close()
+				c.Wait()
+				if got := time.Since(began); got != broker.LingerTimeout {
+					t.Errorf("closed after %v, want %v", got, broker.LingerTimeout)
+				}
+				_ = peer.Close()
+			})
+		})
+	}
 }
 
 // A burst waits for a peer that takes from it, however slowly, and a short

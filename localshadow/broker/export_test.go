@@ -3,6 +3,7 @@ package broker
 import (
 	"io"
 	"net"
+	"net/http"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -38,6 +39,12 @@ type Conn struct{ *conn }
 // NewConn wraps; slow is called when the buffer overflows.
 func NewConn(c net.Conn, slow func()) Conn {
 	return Conn{newConn(c, func(*mqtt.Client) { slow() }, new(traffic), origin{})}
+}
+
+// NewWebSocketConn wraps what a request becomes.
+func NewWebSocketConn(w http.ResponseWriter, r *http.Request) (Conn, error) {
+	ws, err := upgrader.Upgrade(w, r, nil)
+	return NewConn(&webSocket{Conn: ws}, func() {}), err
 }
 
 func (c Conn) Pace() { c.pace() }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -52,6 +53,7 @@ var errText = errors.New("a WebSocket message of text, where MQTT is binary")
 type webSocket struct {
 	*websocket.Conn
 	message io.Reader // that is being read; nil: none
+	until   atomic.Pointer[time.Time]
 }
 
 func (w *webSocket) Read(p []byte) (int, error) {
@@ -77,14 +79,24 @@ func (w *webSocket) Read(p []byte) (int, error) {
 }
 
 func (w *webSocket) Write(p []byte) (int, error) {
+	if t := w.until.Load(); t != nil {
+		_ = w.Conn.SetWriteDeadline(*t) // never fails
+	}
 	if err := w.WriteMessage(websocket.BinaryMessage, p); err != nil {
 		return 0, err
 	}
 	return len(p), nil
 }
 
+// SetWriteDeadline holds for a Write that is under way, too; that of the library
+// does not, and belongs to the goroutine that writes.
+func (w *webSocket) SetWriteDeadline(t time.Time) error {
+	w.until.Store(&t)
+	return w.NetConn().SetWriteDeadline(t)
+}
+
 func (w *webSocket) SetDeadline(t time.Time) error {
-	return errors.Join(w.SetReadDeadline(t), w.NetConn().SetWriteDeadline(t), w.SetWriteDeadline(t))
+	return errors.Join(w.SetReadDeadline(t), w.SetWriteDeadline(t))
 }
 
 // Close says goodbye. Nobody writes when it is called.
