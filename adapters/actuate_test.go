@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"edgeshadow/adapters"
+	"edgeshadow/test/fieldtest"
 )
 
 func boiler(t *testing.T) adapters.Things {
@@ -32,7 +33,7 @@ func TestSupervisor_Actuate(t *testing.T) {
 		"WrongType":   {true, nil, "want a number, have true", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			run(t, boiler(t), func(v *adapters.Supervisor, f *field, s *shadows) {
+			run(t, boiler(t), func(v *adapters.Supervisor, f *field, s *fieldtest.Shadows) {
 				f.read("boiler", "setpoint", num("40"))
 				v.Actuate("boiler", "", map[string]any{"setpoint": c.desired, "nobody": true})
 				synctest.Wait()
@@ -44,7 +45,7 @@ func TestSupervisor_Actuate(t *testing.T) {
 				if c.written != nil {
 					want = c.written.(json.Number)
 				}
-				if got, _ := s.get("boiler", ""); got["setpoint"] != want {
+				if got := s.Get("boiler", ""); got["setpoint"] != want {
 					t.Errorf("reported %v, want %v", got["setpoint"], want)
 				}
 				st := v.Things()[0]
@@ -57,7 +58,7 @@ func TestSupervisor_Actuate(t *testing.T) {
 }
 
 func TestSupervisor_RefusalDoesNotRepeat(t *testing.T) {
-	run(t, boiler(t), func(v *adapters.Supervisor, f *field, s *shadows) {
+	run(t, boiler(t), func(v *adapters.Supervisor, f *field, s *fieldtest.Shadows) {
 		f.refuse = &adapters.RefusedError{Reason: "exception 3 (illegal data value)", Lasting: true}
 		f.read("boiler", "setpoint", num("40"))
 		v.Actuate("boiler", "", map[string]any{"setpoint": num("50"), "water": num("1")})
@@ -69,7 +70,7 @@ func TestSupervisor_RefusalDoesNotRepeat(t *testing.T) {
 		if n := len(f.written()); n != 1 {
 			t.Errorf("%d writes of a value that is refused for good, want 1", n)
 		}
-		got, _ := s.get("boiler", adapters.ConnectivityShadow)
+		got := s.Get("boiler", adapters.ConnectivityShadow)
 		refused, _ := got["refused"].(map[string]any)
 		if refused["setpoint"] != "exception 3 (illegal data value)" || refused["water"] == nil {
 			t.Errorf("connectivity = %v, want the refusals with their reasons", got)
@@ -81,14 +82,14 @@ func TestSupervisor_RefusalDoesNotRepeat(t *testing.T) {
 		f.mu.Unlock()
 		v.Actuate("boiler", "", map[string]any{"setpoint": num("45")})
 		synctest.Wait()
-		if got, _ := s.get("boiler", adapters.ConnectivityShadow); got["refused"] != nil {
+		if got := s.Get("boiler", adapters.ConnectivityShadow); got["refused"] != nil {
 			t.Errorf("connectivity = %v, want no refusal", got)
 		}
 	})
 }
 
 func TestSupervisor_WriteWithoutAnswer(t *testing.T) {
-	run(t, boiler(t), func(v *adapters.Supervisor, f *field, s *shadows) {
+	run(t, boiler(t), func(v *adapters.Supervisor, f *field, s *fieldtest.Shadows) {
 		f.read("boiler", "setpoint", num("40"))
 		f.refuse = errors.New("timeout")
 		v.Actuate("boiler", "", map[string]any{"setpoint": num("50")})
@@ -104,7 +105,7 @@ func TestSupervisor_WriteWithoutAnswer(t *testing.T) {
 		f.mu.Unlock()
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if got, _ := s.get("boiler", ""); got["setpoint"] != num("50") {
+		if got := s.Get("boiler", ""); got["setpoint"] != num("50") {
 			t.Errorf("reported %v, want 50 once writes are answered", got["setpoint"])
 		}
 	})

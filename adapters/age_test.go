@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"edgeshadow/adapters"
+	"edgeshadow/test/fieldtest"
 )
 
 // ages is Ages whose gateway runs for as long as the test, after earlier runs.
@@ -61,7 +62,7 @@ func TestSupervisor_MaxAge(t *testing.T) {
 		"OldOnArrive": {time.Hour, 0, "40", false, "not executed: it was 1h0m0s old"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			run(t, offline(t), func(v *adapters.Supervisor, f *field, s *shadows) {
+			run(t, offline(t), func(v *adapters.Supervisor, f *field, s *fieldtest.Shadows) {
 				v.Ages = &ages{began: time.Now(), arrived: c.arrived, stamp: int64(c.arrived)}
 				time.Sleep(2 * time.Minute) // offline
 				v.Actuate("boiler", "", map[string]any{"setpoint": num("50")})
@@ -71,7 +72,7 @@ func TestSupervisor_MaxAge(t *testing.T) {
 				if got := len(f.written()); (got == 1) != c.written || got > 1 {
 					t.Errorf("%d writes", got)
 				}
-				doc, _ := s.get("boiler", adapters.ConnectivityShadow)
+				doc := s.Get("boiler", adapters.ConnectivityShadow)
 				reasons, _ := doc["refused"].(map[string]any)
 				reason, _ := reasons["setpoint"].(string)
 				if !strings.HasPrefix(reason, c.refused) || c.refused == "" && reason != "" {
@@ -107,7 +108,7 @@ func TestSupervisor_MaxAge(t *testing.T) {
 func TestSupervisor_MaxAgeOverRestarts(t *testing.T) {
 	kept := &ages{}
 	life := func(earlier, wait time.Duration, value string) (writes int) {
-		run(t, offline(t), func(v *adapters.Supervisor, f *field, _ *shadows) {
+		run(t, offline(t), func(v *adapters.Supervisor, f *field, _ *fieldtest.Shadows) {
 			kept.began, kept.earlier = time.Now(), earlier
 			v.Ages = kept
 			f.mu.Lock()

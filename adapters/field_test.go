@@ -4,13 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"maps"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"edgeshadow/adapters"
+	"edgeshadow/test/fieldtest"
 )
 
 // field is a driver of devices that are held in memory. Tests feed readings and
@@ -80,64 +80,11 @@ func (f *field) written() []adapters.Command {
 	return append([]adapters.Command(nil), f.writes...)
 }
 
-// shadows is a Sink that holds what was reported, and counts.
-type shadows struct {
-	mu      sync.Mutex
-	docs    map[string]map[string]any // by thing/shadow
-	reports map[string]int
-	err     error
-}
-
-func (s *shadows) Report(_ context.Context, thing, shadow string, reported map[string]any) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.err != nil {
-		return s.err
-	}
-	key := thing + "/" + shadow
-	if s.docs == nil {
-		s.docs, s.reports = map[string]map[string]any{}, map[string]int{}
-	}
-	if s.docs[key] == nil {
-		s.docs[key] = map[string]any{}
-	}
-	merge(s.docs[key], reported)
-	s.reports[key]++
-	return nil
-}
-
-func merge(into, from map[string]any) {
-	for k, v := range from {
-		below, object := v.(map[string]any)
-		switch {
-		case v == nil:
-			delete(into, k)
-		case object:
-			at, ok := into[k].(map[string]any)
-			if !ok {
-				at = map[string]any{}
-				into[k] = at
-			}
-			merge(at, below)
-		default:
-			into[k] = v
-		}
-	}
-}
-
-// get is a copy of a shadow, and how often it was reported to.
-func (s *shadows) get(thing, shadow string) (map[string]any, int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	key := thing + "/" + shadow
-	return maps.Clone(s.docs[key]), s.reports[key]
-}
-
 // run runs a Supervisor in a bubble of its own time, and body beside it.
-func run(t *testing.T, things adapters.Things, body func(*adapters.Supervisor, *field, *shadows)) {
+func run(t *testing.T, things adapters.Things, body func(*adapters.Supervisor, *field, *fieldtest.Shadows)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		f, s := &field{}, &shadows{}
+		f, s := &field{}, &fieldtest.Shadows{}
 		v, err := adapters.New(things, map[string]adapters.Driver{"line": f}, s, nil)
 		if err != nil {
 			t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"edgeshadow/adapters"
+	"edgeshadow/test/fieldtest"
 )
 
 // TestSupervisor_Prepare: what did not change is not touched, what did change
@@ -15,7 +16,7 @@ import (
 func TestSupervisor_Prepare(t *testing.T) {
 	things := boiler(t)
 	things["other"] = adapters.Thing{Bus: "line", OfflineAfter: time.Hour, Points: map[string]adapters.Point{"a": {}}}
-	run(t, things, func(v *adapters.Supervisor, f *field, s *shadows) {
+	run(t, things, func(v *adapters.Supervisor, f *field, s *fieldtest.Shadows) {
 		f.read("boiler", "setpoint", num("40"))
 		f.read("other", "a", num("1"))
 		v.Actuate("boiler", "", map[string]any{"setpoint": num("50")})
@@ -49,10 +50,10 @@ func TestSupervisor_Prepare(t *testing.T) {
 		f.read("boiler", "pressure", num("2"))
 		second.read("third", "b", true)
 		synctest.Wait()
-		if got, _ := s.get("boiler", ""); got["pressure"] != num("2") || got["setpoint"] != num("50") {
+		if got := s.Get("boiler", ""); got["pressure"] != num("2") || got["setpoint"] != num("50") {
 			t.Errorf("boiler = %v", got)
 		}
-		if got, _ := s.get("third", ""); got["b"] != true {
+		if got := s.Get("third", ""); got["b"] != true {
 			t.Errorf("third = %v", got)
 		}
 		if n := len(f.written()); n != 1 {
@@ -68,7 +69,7 @@ func TestSupervisor_Prepare(t *testing.T) {
 		synctest.Wait()
 		second.read("third", "b", false)
 		synctest.Wait()
-		if got, _ := s.get("third", ""); got["b"] != true {
+		if got := s.Get("third", ""); got["b"] != true {
 			t.Errorf("third = %v after it was taken out", got)
 		}
 		if _, _, err := v.Prepare(next, map[string]adapters.Driver{"line": f}); err == nil {
@@ -79,7 +80,7 @@ func TestSupervisor_Prepare(t *testing.T) {
 
 func TestSupervisor_RestartsFailedDriver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, s := &field{fails: 5}, &shadows{}
+		f, s := &field{fails: 5}, &fieldtest.Shadows{}
 		v, err := adapters.New(boiler(t), map[string]adapters.Driver{"line": f}, s, nil)
 		if err != nil {
 			t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"edgeshadow/adapters"
+	"edgeshadow/test/fieldtest"
 )
 
 func TestSupervisor_Deadband(t *testing.T) {
@@ -28,12 +29,12 @@ func TestSupervisor_Deadband(t *testing.T) {
 			things := adapters.Things{"d": {Bus: "line", OfflineAfter: time.Hour, Points: map[string]adapters.Point{
 				"t": {Deadband: deadband(t, c.deadband)},
 			}}}
-			run(t, things, func(_ *adapters.Supervisor, f *field, s *shadows) {
+			run(t, things, func(_ *adapters.Supervisor, f *field, s *fieldtest.Shadows) {
 				for _, v := range c.read {
 					f.read("d", "t", num(v))
 					synctest.Wait()
 				}
-				if got, _ := s.get("d", ""); got["t"] != num(c.want) {
+				if got := s.Get("d", ""); got["t"] != num(c.want) {
 					t.Errorf("reported %v, want %s", got["t"], c.want)
 				}
 			})
@@ -49,7 +50,7 @@ func TestSupervisor_Deadband(t *testing.T) {
 // TestL7_FailedReadIsNoValue: what fails is told as a quality, the last good
 // value stays, and after offline_after the thing is offline.
 func TestL7_FailedReadIsNoValue(t *testing.T) {
-	run(t, boiler(t), func(v *adapters.Supervisor, f *field, s *shadows) {
+	run(t, boiler(t), func(v *adapters.Supervisor, f *field, s *fieldtest.Shadows) {
 		f.read("boiler", "water", num("21.5"))
 		f.read("boiler", "setpoint", num("40"))
 		synctest.Wait()
@@ -60,19 +61,19 @@ func TestL7_FailedReadIsNoValue(t *testing.T) {
 		}
 		for _, q := range []adapters.Quality{adapters.Exception(6), adapters.Timeout, adapters.Bad} {
 			fail(q)
-			doc, _ := s.get("boiler", adapters.ConnectivityShadow)
+			doc := s.Get("boiler", adapters.ConnectivityShadow)
 			quality, _ := doc["quality"].(map[string]any)
 			if quality["water"] != string(q) || doc["online"] != true {
 				t.Errorf("connectivity after %s = %v", q, doc)
 			}
-			if got, _ := s.get("boiler", ""); got["water"] != num("21.5") {
+			if got := s.Get("boiler", ""); got["water"] != num("21.5") {
 				t.Errorf("water after %s = %v, want the last good value", q, got["water"])
 			}
 		}
 		for range 10 {
 			fail(adapters.Timeout)
 		}
-		doc, _ := s.get("boiler", adapters.ConnectivityShadow)
+		doc := s.Get("boiler", adapters.ConnectivityShadow)
 		counters, _ := doc["counters"].(map[string]any)
 		if doc["online"] != false || doc["last_seen"] == nil || counters["outages"] != num("1") || counters["failed"] == num("0") {
 			t.Errorf("connectivity after two silent minutes = %v, want offline", doc)
@@ -80,7 +81,7 @@ func TestL7_FailedReadIsNoValue(t *testing.T) {
 		f.read("boiler", "water", num("22"))
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		doc, _ = s.get("boiler", adapters.ConnectivityShadow)
+		doc = s.Get("boiler", adapters.ConnectivityShadow)
 		if doc["online"] != true {
 			t.Errorf("connectivity after an answer = %v, want online", doc)
 		}
@@ -88,10 +89,8 @@ func TestL7_FailedReadIsNoValue(t *testing.T) {
 }
 
 func TestSupervisor_KeepsWhatCouldNotBeReported(t *testing.T) {
-	run(t, boiler(t), func(v *adapters.Supervisor, f *field, s *shadows) {
-		s.mu.Lock()
-		s.err = errors.New("the disk is full")
-		s.mu.Unlock()
+	run(t, boiler(t), func(v *adapters.Supervisor, f *field, s *fieldtest.Shadows) {
+		s.Fail(errors.New("the disk is full"))
 		f.read("boiler", "water", num("20"))
 		time.Sleep(time.Second)
 		f.read("boiler", "water", num("21"))
@@ -100,12 +99,10 @@ func TestSupervisor_KeepsWhatCouldNotBeReported(t *testing.T) {
 		if n := v.Things()[0].Unreported; n == 0 {
 			t.Error("nothing counts as unreported")
 		}
-		s.mu.Lock()
-		s.err = nil
-		s.mu.Unlock()
+		s.Fail(nil)
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
-		got, reports := s.get("boiler", "")
+		got, reports := s.Get("boiler", ""), s.Reports("boiler", "")
 		if got["water"] != num("21") || got["setpoint"] != num("40") || reports != 1 {
 			t.Errorf("reported %v in %d reports, want the latest in one", got, reports)
 		}
@@ -115,14 +112,14 @@ func TestSupervisor_KeepsWhatCouldNotBeReported(t *testing.T) {
 // TestSupervisor_QualityDoesNotFlood: a point that fails each second poll is no
 // update per poll.
 func TestSupervisor_QualityDoesNotFlood(t *testing.T) {
-	run(t, boiler(t), func(_ *adapters.Supervisor, f *field, s *shadows) {
+	run(t, boiler(t), func(_ *adapters.Supervisor, f *field, s *fieldtest.Shadows) {
 		for range 300 {
 			f.read("boiler", "water", num("20"))
 			time.Sleep(500 * time.Millisecond)
 			f.say(adapters.Reading{Thing: "boiler", Path: "water", Quality: adapters.Timeout, Time: time.Now()})
 			time.Sleep(500 * time.Millisecond)
 		}
-		if _, reports := s.get("boiler", adapters.ConnectivityShadow); reports > 40 {
+		if reports := s.Reports("boiler", adapters.ConnectivityShadow); reports > 40 {
 			t.Errorf("%d updates in five minutes", reports)
 		}
 	})

@@ -8,73 +8,17 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"edgeshadow/adapters"
 	"edgeshadow/adapters/ble"
 	"edgeshadow/test/bletest"
+	"edgeshadow/test/fieldtest"
 )
 
 // patience is how long a test waits for what is to come at once.
 const patience = 20 * time.Second
-
-// readings are what a driver emitted.
-type readings struct {
-	mu      sync.Mutex
-	changed *sync.Cond
-	last    map[string]adapters.Reading // by thing/path
-	count   map[string]int
-}
-
-func newReadings() *readings {
-	r := &readings{last: map[string]adapters.Reading{}, count: map[string]int{}}
-	r.changed = sync.NewCond(&r.mu)
-	return r
-}
-
-func (r *readings) emit(list ...adapters.Reading) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, reading := range list {
-		key := reading.Thing + "/" + reading.Path
-		r.last[key] = reading
-		r.count[key]++
-	}
-	r.changed.Broadcast()
-}
-
-func (r *readings) await(tb testing.TB, what string, done func() bool) {
-	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), patience)
-	defer cancel()
-	defer context.AfterFunc(ctx, func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.changed.Broadcast()
-	})()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for !done() {
-		if ctx.Err() != nil {
-			tb.Fatalf("await %s, have %+v", what, r.last)
-		}
-		r.changed.Wait()
-	}
-}
-
-// value waits until a point has a value.
-func (r *readings) value(tb testing.TB, key string, value any) {
-	tb.Helper()
-	r.await(tb, fmt.Sprintf("%s = %v", key, value), func() bool { return r.last[key].Value == value })
-}
-
-func (r *readings) times(key string) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.count[key]
-}
 
 func num(text string) json.Number { return json.Number(text) }
 
@@ -93,12 +37,12 @@ func MustDriver(tb testing.TB, things map[string]ble.Thing) *ble.Driver {
 }
 
 // MustRun runs a driver until the test ends.
-func MustRun(tb testing.TB, d *ble.Driver) *readings {
+func MustRun(tb testing.TB, d *ble.Driver) *fieldtest.Readings {
 	tb.Helper()
-	r := newReadings()
+	r := &fieldtest.Readings{}
 	ctx, cancel := context.WithCancel(tb.Context())
 	done := make(chan error, 1)
-	go func() { done <- d.Run(ctx, r.emit) }()
+	go func() { done <- d.Run(ctx, r.Emit) }()
 	tb.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -165,7 +109,7 @@ func TestDriver_PublishedVectors(t *testing.T) {
 			b.Advertise(a)
 			for _, pair := range strings.Fields(v.Want) {
 				name, want, _ := strings.Cut(pair, "=")
-				r.await(t, pair, func() bool { return fmt.Sprint(r.last["dev/"+name].Value) == want })
+				r.Await(t, pair, func(last map[string]adapters.Reading) bool { return fmt.Sprint(last["dev/"+name].Value) == want })
 			}
 		})
 	}
@@ -181,15 +125,15 @@ func TestDriver_Repeats(t *testing.T) {
 	for range 3 {
 		b.Advertise(press)
 	}
-	r.await(t, "three times heard", func() bool { return r.count["fridge/button"] == 3 })
-	r.value(t, "fridge/button_count", num("1"))
+	fieldtest.Await(t, "three times heard", func() bool { return r.Times("fridge/button") == 3 })
+	r.AwaitValue(t, "fridge/button_count", num("1"))
 	b.Advertise(bthome(fridge, 0x00, 2, 0x3A, 1))
-	r.value(t, "fridge/button_count", num("2"))
+	r.AwaitValue(t, "fridge/button_count", num("2"))
 	// Only the strength changed: it is there all the same.
-	n := r.times("fridge/button")
+	n := r.Times("fridge/button")
 	b.Advertise(bletest.Advert{MAC: fridge, RSSI: -71})
-	r.value(t, "fridge/rssi", num("-71"))
-	if r.times("fridge/button") != n+1 {
+	r.AwaitValue(t, "fridge/rssi", num("-71"))
+	if r.Times("fridge/button") != n+1 {
 		t.Error("a device that only said how near it is was not heard")
 	}
 }
@@ -209,10 +153,10 @@ func TestDriver_Rules(t *testing.T) {
 		MAC: fridge, Manufacturer: map[uint16][]byte{0x0ABC: {0xFF, 0x34, 0x12}},
 		Services: map[string][]byte{"0000fff0-0000-1000-8000-00805f9b34fb": {0x01}},
 	})
-	r.value(t, "tank/level", num("4660"))
-	r.value(t, "tank/closed", true)
+	r.AwaitValue(t, "tank/level", num("4660"))
+	r.AwaitValue(t, "tank/closed", true)
 	b.Advertise(bletest.Advert{MAC: fridge, Manufacturer: map[uint16][]byte{0x0ABC: {0xFF}}})
-	r.await(t, "a bad level", func() bool { return r.last["tank/level"].Quality == adapters.Bad })
+	r.Await(t, "a bad level", func(last map[string]adapters.Reading) bool { return last["tank/level"].Quality == adapters.Bad })
 }
 
 func TestDriver_DiscoveryInterrupted(t *testing.T) {
@@ -226,7 +170,7 @@ func TestDriver_DiscoveryInterrupted(t *testing.T) {
 	}
 	mustListen(t, b)
 	b.Advertise(bthome(fridge, 0x01, 7))
-	r.value(t, "fridge/battery", num("7"))
+	r.AwaitValue(t, "fridge/battery", num("7"))
 }
 
 // An adapter that is blocked is told with its cure, and is tried again.
@@ -234,11 +178,7 @@ func TestDriver_Blocked(t *testing.T) {
 	b := bletest.MustBlueZ(t, bletest.Knobs{Blocked: true})
 	d := MustDriver(t, map[string]ble.Thing{"fridge": {Config: ble.Config{MAC: fridge}}})
 	MustRun(t, d)
-	for end := time.Now().Add(patience); !strings.Contains(d.Stats().Err, "rfkill unblock bluetooth"); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("the error is %q, want the cure", d.Stats().Err)
-		}
-	}
+	fieldtest.Await(t, "the error has the cure", func() bool { return strings.Contains(d.Stats().Err, "rfkill unblock bluetooth") })
 	b.Turn(func(k *bletest.Knobs) { k.Blocked = false })
 	mustListen(t, b)
 }
@@ -250,15 +190,11 @@ func TestDriver_Passive(t *testing.T) {
 	r := MustRun(t, d)
 	mustListen(t, b)
 	b.Advertise(bthome(fridge, 0x01, 9))
-	r.value(t, "fridge/battery", num("9"))
+	r.AwaitValue(t, "fridge/battery", num("9"))
 	if n := b.Calls("StartDiscovery"); n != 0 {
 		t.Errorf("%d discoveries, want none", n)
 	}
-	for end := time.Now().Add(patience); d.Stats().Radios[0].State != "passive"; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("state %q, want passive", d.Stats().Radios[0].State)
-		}
-	}
+	fieldtest.Await(t, "the radio is passive", func() bool { return d.Stats().Radios[0].State == "passive" })
 }
 
 // A thing that wants more than listening has the adapter discover; what is heard
@@ -277,17 +213,15 @@ func TestDriver_PassiveNoMore(t *testing.T) {
 	if err := b.AwaitCalls(deadline(t), "RegisterMonitor", 1); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(patience); d.Stats().Radios[0].State != "passive" && time.Now().Before(end); {
-		time.Sleep(time.Millisecond)
-	}
+	fieldtest.Await(t, "the radio is passive", func() bool { return d.Stats().Radios[0].State == "passive" })
 	commit()
 	if err := b.AwaitCalls(deadline(t), "StartDiscovery", 1); err != nil {
 		t.Fatal(err)
 	}
 	b.Advertise(bletest.Advert{MAC: valve, RSSI: -50})
 	b.Advertise(bthome(fridge, 0x01, 9))
-	r.value(t, "valve/level", num("42"))
-	r.value(t, "fridge/battery", num("9"))
+	r.AwaitValue(t, "valve/level", num("42"))
+	r.AwaitValue(t, "fridge/battery", num("9"))
 
 	// What is gone is let go, and what stays is not touched.
 	commit, _, err = d.Prepare(map[string]ble.Thing{"fridge": {Config: ble.Config{MAC: fridge}}})
@@ -299,7 +233,7 @@ func TestDriver_PassiveNoMore(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.Advertise(bthome(fridge, 0x01, 8))
-	r.value(t, "fridge/battery", num("8"))
+	r.AwaitValue(t, "fridge/battery", num("8"))
 }
 
 func TestDriver_PassiveThatNeverBegins(t *testing.T) {
@@ -309,7 +243,7 @@ func TestDriver_PassiveThatNeverBegins(t *testing.T) {
 	r := MustRun(t, d)
 	mustListen(t, b)
 	b.Advertise(bthome(fridge, 0x01, 9))
-	r.value(t, "fridge/battery", num("9"))
+	r.AwaitValue(t, "fridge/battery", num("9"))
 }
 
 // What BlueZ remembers of a device that is not heard is no reading.
@@ -320,8 +254,8 @@ func TestDriver_RememberedIsNotHeard(t *testing.T) {
 	r := MustRun(t, d)
 	mustListen(t, b)
 	b.Advertise(bthome(fridge, 0x01, 2))
-	r.value(t, "fridge/battery", num("2"))
-	if n := r.times("fridge/battery"); n != 1 {
+	r.AwaitValue(t, "fridge/battery", num("2"))
+	if n := r.Times("fridge/battery"); n != 1 {
 		t.Errorf("%d readings, want the one that was heard", n)
 	}
 }

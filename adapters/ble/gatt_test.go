@@ -9,6 +9,7 @@ import (
 	"edgeshadow/adapters"
 	"edgeshadow/adapters/ble"
 	"edgeshadow/test/bletest"
+	"edgeshadow/test/fieldtest"
 )
 
 const (
@@ -46,16 +47,14 @@ func TestGatt(t *testing.T) {
 		t.Error("a device that is connected to wants a discovery")
 	}
 	b.Advertise(bletest.Advert{MAC: valve, RSSI: -50})
-	r.value(t, "valve/setpoint", num("21"))
-	r.value(t, "valve/level", num("42"))
+	r.AwaitValue(t, "valve/setpoint", num("21"))
+	r.AwaitValue(t, "valve/level", num("42"))
 
 	if err := b.AwaitCalls(deadline(t), "StartNotify", 1); err != nil {
 		t.Fatal(err)
 	}
-	for !p.Notify(levelUUID, []byte{43}) {
-		time.Sleep(time.Millisecond)
-	}
-	r.value(t, "valve/level", num("43"))
+	fieldtest.Await(t, "the device notifies", func() bool { return p.Notify(levelUUID, []byte{43}) })
+	r.AwaitValue(t, "valve/level", num("43"))
 
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -91,11 +90,11 @@ func TestGatt_Reconnects(t *testing.T) {
 	r := MustRun(t, MustDriver(t, things))
 	mustListen(t, b)
 	b.Advertise(bletest.Advert{MAC: valve, RSSI: -50})
-	r.value(t, "valve/level", num("42"))
-	r.value(t, "valve/setpoint", num("21")) // all is read: it rests on what it is told
+	r.AwaitValue(t, "valve/level", num("42"))
+	r.AwaitValue(t, "valve/setpoint", num("21")) // all is read: it rests on what it is told
 	p.Hold(levelUUID, []byte{7})
 	p.Drop()
-	r.value(t, "valve/level", num("7"))
+	r.AwaitValue(t, "valve/level", num("7"))
 }
 
 // A device that is read now and then is let go in between.
@@ -108,7 +107,7 @@ func TestGatt_LetGo(t *testing.T) {
 	r := MustRun(t, d)
 	mustListen(t, b)
 	b.Advertise(bletest.Advert{MAC: valve, RSSI: -50})
-	r.value(t, "valve/level", num("42"))
+	r.AwaitValue(t, "valve/level", num("42"))
 	if err := b.AwaitCalls(deadline(t), "Disconnect", 1); err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"edgeshadow/adapters/ble"
 	"edgeshadow/test/bletest"
+	"edgeshadow/test/fieldtest"
 )
 
 // L28: with the key the values come, without it or with another the operator is
@@ -46,9 +47,9 @@ func TestL28_Encrypted(t *testing.T) {
 	for _, a := range adverts {
 		b.Advertise(a)
 	}
-	r.value(t, "bthome/temperature", num("25.06"))
+	r.AwaitValue(t, "bthome/temperature", num("25.06"))
 	want := "mi: encrypted with another key; pvvx: encrypted, no key"
-	r.await(t, want, func() bool { return d.Stats().Err == want })
+	fieldtest.Await(t, want, func() bool { return d.Stats().Err == want })
 	found := false
 	for _, s := range d.Seen() {
 		found = found || s.Thing == "pvvx" && len(s.Frames) == 1 && s.Frames[0].Err == "encrypted, no key"
@@ -67,7 +68,7 @@ func TestL27_DaemonGoneAndBack(t *testing.T) {
 	for i := range 3 {
 		mustListen(t, b)
 		b.Advertise(bthome(fridge, 0x01, byte(i)))
-		r.value(t, "fridge/battery", num(fmt.Sprint(i)))
+		r.AwaitValue(t, "fridge/battery", num(fmt.Sprint(i)))
 		b.Stop()
 		for end := time.Now().Add(patience); d.Stats().Err != "bluetoothd is gone; it is waited for"; time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
@@ -106,10 +107,11 @@ func TestL27_HangingAdapter(t *testing.T) {
 			if s.Restarts == 0 || s.PowerCycles < c.cycles {
 				t.Errorf("restarts %d, power cycles %d; want some, and at least %d", s.Restarts, s.PowerCycles, c.cycles)
 			}
-			for end := time.Now().Add(patience); r.times("fridge/battery") == 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+			fieldtest.Await(t, "the fridge is heard", func() bool {
 				b.Advertise(bthome(fridge, 0x01, 50))
-			}
-			r.value(t, "fridge/battery", num("50"))
+				return r.Times("fridge/battery") > 0
+			})
+			r.AwaitValue(t, "fridge/battery", num("50"))
 		})
 	}
 }
@@ -119,11 +121,7 @@ func TestL26_Denied(t *testing.T) {
 	b := bletest.MustBlueZ(t, bletest.Knobs{Denied: true})
 	d := MustDriver(t, map[string]ble.Thing{"fridge": {Config: ble.Config{MAC: fridge}}})
 	MustRun(t, d)
-	for end := time.Now().Add(patience); !strings.Contains(d.Stats().Err, "the user needs the group bluetooth"); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("the error is %q, want the cure", d.Stats().Err)
-		}
-	}
+	fieldtest.Await(t, "the error has the cure", func() bool { return strings.Contains(d.Stats().Err, "the user needs the group bluetooth") })
 	b.Turn(func(k *bletest.Knobs) { k.Denied = false })
 	mustListen(t, b)
 }
@@ -135,18 +133,14 @@ func TestDriver_BusGoneAndBack(t *testing.T) {
 	r := MustRun(t, d)
 	mustListen(t, b)
 	b.Bus().Stop()
-	for end := time.Now().Add(patience); d.Stats().Err == ""; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("nobody noticed that the bus is gone")
-		}
-	}
+	fieldtest.Await(t, "the bus is noticed to be gone", func() bool { return d.Stats().Err != "" })
 	if d.Stats().Connected {
 		t.Error("connected over a bus that is gone")
 	}
 	other := bletest.MustBlueZ(t, bletest.Knobs{})
 	mustListen(t, other)
 	other.Advertise(bthome(fridge, 0x01, 9))
-	r.value(t, "fridge/battery", num("9"))
+	r.AwaitValue(t, "fridge/battery", num("9"))
 	if why := d.Stats().Err; why != "" {
 		t.Errorf("the error is %q, want none", why)
 	}
@@ -176,7 +170,7 @@ func TestDriver_TenThousandAdvertisements(t *testing.T) {
 			b.Advertise(bthome(fridge, 0x00, byte(i/100), 0x01, byte(i/100)))
 		}
 	}
-	r.value(t, "fridge/battery", num("119"))
+	r.AwaitValue(t, "fridge/battery", num("119"))
 	if n := len(d.Seen()); n > ble.MaxSeen {
 		t.Errorf("%d devices remembered, the bound is %d", n, ble.MaxSeen)
 	}

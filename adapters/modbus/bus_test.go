@@ -5,106 +5,23 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"maps"
 	"sync"
 	"testing"
 	"time"
 
 	"edgeshadow/adapters"
 	"edgeshadow/adapters/modbus"
+	"edgeshadow/test/fieldtest"
 	"edgeshadow/test/modbustest"
 )
 
 // patience bounds what a test waits for; nothing asserts it.
 const patience = 20 * time.Second
 
-// shadows is a Sink that holds what was reported.
-type shadows struct {
-	mu      sync.Mutex
-	changed *sync.Cond
-	docs    map[string]map[string]any // by thing/shadow
-}
-
-func newShadows() *shadows {
-	s := &shadows{docs: map[string]map[string]any{}}
-	s.changed = sync.NewCond(&s.mu)
-	return s
-}
-
-func (s *shadows) Report(_ context.Context, thing, shadow string, reported map[string]any) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	key := thing + "/" + shadow
-	if s.docs[key] == nil {
-		s.docs[key] = map[string]any{}
-	}
-	merge(s.docs[key], reported)
-	s.changed.Broadcast()
-	return nil
-}
-
-func merge(into, from map[string]any) {
-	for k, v := range from {
-		below, object := v.(map[string]any)
-		switch {
-		case v == nil:
-			delete(into, k)
-		case object:
-			at, ok := into[k].(map[string]any)
-			if !ok {
-				at = map[string]any{}
-			}
-			at = maps.Clone(at)
-			into[k] = at
-			merge(at, below)
-		default:
-			into[k] = v
-		}
-	}
-}
-
-func (s *shadows) get(thing, shadow string) map[string]any {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.docs[thing+"/"+shadow])
-}
-
-// await waits until a shadow is as it should be.
-func (s *shadows) await(tb testing.TB, thing, shadow, what string, is func(doc map[string]any) bool) map[string]any {
-	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), patience)
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.changed.Broadcast()
-	})
-	defer stop()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for !is(s.docs[thing+"/"+shadow]) {
-		if ctx.Err() != nil {
-			tb.Fatalf("%s/%s never: %s; it is %v", thing, shadow, what, s.docs[thing+"/"+shadow])
-		}
-		s.changed.Wait()
-	}
-	return maps.Clone(s.docs[thing+"/"+shadow])
-}
-
-func (s *shadows) awaitValue(tb testing.TB, thing, path string, want any) {
-	tb.Helper()
-	s.await(tb, thing, "", fmt.Sprintf("%s = %v", path, want), func(doc map[string]any) bool { return doc[path] == want })
-}
-
-func (s *shadows) awaitOnline(tb testing.TB, thing string, online bool) map[string]any {
-	tb.Helper()
-	return s.await(tb, thing, adapters.ConnectivityShadow, fmt.Sprint("online = ", online), func(doc map[string]any) bool { return doc["online"] == online })
-}
-
 // site is a Supervisor that runs the buses of a configuration.
 type site struct {
 	*adapters.Supervisor
-	*shadows
+	*fieldtest.Shadows
 	buses map[string]*modbus.Bus
 }
 
@@ -114,14 +31,14 @@ func MustRun(tb testing.TB, buses modbus.Buses, things adapters.Things) *site {
 	for _, err := range append(things.Validate(), buses.Validate(things)...) {
 		tb.Fatal(err)
 	}
-	s := &site{shadows: newShadows(), buses: map[string]*modbus.Bus{}}
+	s := &site{Shadows: &fieldtest.Shadows{}, buses: map[string]*modbus.Bus{}}
 	drivers := map[string]adapters.Driver{}
 	for name, cfg := range buses {
 		s.buses[name] = modbus.New(name, cfg, things, logger(tb))
 		drivers[name] = s.buses[name]
 	}
 	var err error
-	if s.Supervisor, err = adapters.New(things, drivers, s.shadows, logger(tb)); err != nil {
+	if s.Supervisor, err = adapters.New(things, drivers, s.Shadows, logger(tb)); err != nil {
 		tb.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -183,12 +100,12 @@ func TestBus_ReadsAndWrites(t *testing.T) {
 	t.Parallel()
 	server := MustServeBoiler(t)
 	s := MustRun(t, tcp(server), boiler())
-	s.awaitValue(t, "boiler", "water", num("21.5"))
-	s.awaitValue(t, "boiler", "burner", true)
-	s.awaitValue(t, "boiler", "energy", num("123"))
-	s.awaitValue(t, "boiler", "setpoint", num("40"))
-	s.awaitValue(t, "boiler", "pump", false)
-	s.awaitOnline(t, "boiler", true)
+	s.AwaitValue(t, "boiler", "water", num("21.5"))
+	s.AwaitValue(t, "boiler", "burner", true)
+	s.AwaitValue(t, "boiler", "energy", num("123"))
+	s.AwaitValue(t, "boiler", "setpoint", num("40"))
+	s.AwaitValue(t, "boiler", "pump", false)
+	s.AwaitOnline(t, "boiler", true)
 
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -196,16 +113,16 @@ func TestBus_ReadsAndWrites(t *testing.T) {
 	if err := server.AwaitHolding(ctx, 1, 11, 555); err != nil {
 		t.Fatal(err)
 	}
-	s.awaitValue(t, "boiler", "setpoint", num("55.5"))
-	s.awaitValue(t, "boiler", "pump", true)
+	s.AwaitValue(t, "boiler", "setpoint", num("55.5"))
+	s.AwaitValue(t, "boiler", "pump", true)
 
 	// Clamped: the device holds the bound, the shadow says so, and why.
 	s.Actuate("boiler", "", map[string]any{"setpoint": num("95"), "pump": true})
 	if err := server.AwaitHolding(ctx, 1, 11, 800); err != nil {
 		t.Fatal(err)
 	}
-	s.awaitValue(t, "boiler", "setpoint", num("80"))
-	s.await(t, "boiler", adapters.ConnectivityShadow, "setpoint clamped", func(doc map[string]any) bool {
+	s.AwaitValue(t, "boiler", "setpoint", num("80"))
+	s.Await(t, "boiler", adapters.ConnectivityShadow, "setpoint clamped", func(doc map[string]any) bool {
 		q, _ := doc["quality"].(map[string]any)
 		return q["setpoint"] == "clamped"
 	})
@@ -222,29 +139,29 @@ func TestL2_HealsByItself(t *testing.T) {
 	t.Parallel()
 	server := MustServeBoiler(t)
 	s := MustRun(t, tcp(server), boiler())
-	s.await(t, "boiler", "", "all points", func(doc map[string]any) bool { return len(doc) == 5 })
+	s.Await(t, "boiler", "", "all points", func(doc map[string]any) bool { return len(doc) == 5 })
 	addr := server.Addr()
 	if err := server.Close(); err != nil {
 		t.Fatal(err)
 	}
-	doc := s.awaitOnline(t, "boiler", false)
+	doc := s.AwaitOnline(t, "boiler", false)
 	if doc["since"] == nil || doc["last_seen"] == nil {
 		t.Errorf("connectivity = %v, want since and last_seen", doc)
 	}
-	s.await(t, "boiler", adapters.ConnectivityShadow, "each point's quality", func(doc map[string]any) bool {
+	s.Await(t, "boiler", adapters.ConnectivityShadow, "each point's quality", func(doc map[string]any) bool {
 		q, _ := doc["quality"].(map[string]any)
 		return q["water"] == "timeout" || q["water"] == "stale"
 	})
-	if got := s.get("boiler", ""); got["water"] != num("21.5") || got["setpoint"] != num("40") {
+	if got := s.Get("boiler", ""); got["water"] != num("21.5") || got["setpoint"] != num("40") {
 		t.Errorf("reported while dead = %v, want the last good values", got)
 	}
 	server.SetInput(1, 0, 300)
 	if err := server.Listen(addr); err != nil {
 		t.Fatal(err)
 	}
-	s.awaitOnline(t, "boiler", true)
-	s.awaitValue(t, "boiler", "water", num("30"))
-	s.await(t, "boiler", adapters.ConnectivityShadow, "all good", func(doc map[string]any) bool { return doc["quality"] == nil })
+	s.AwaitOnline(t, "boiler", true)
+	s.AwaitValue(t, "boiler", "water", num("30"))
+	s.Await(t, "boiler", adapters.ConnectivityShadow, "all good", func(doc map[string]any) bool { return doc["quality"] == nil })
 }
 
 // TestBus_ReportsWithinTwoIntervals: what changes in the device is reported
@@ -257,11 +174,11 @@ func TestBus_ReportsWithinTwoIntervals(t *testing.T) {
 	b.Every = 500 * time.Millisecond
 	things["boiler"] = b
 	s := MustRun(t, tcp(server), things)
-	s.awaitValue(t, "boiler", "water", num("21.5"))
+	s.AwaitValue(t, "boiler", "water", num("21.5"))
 	for i := range 3 {
 		server.SetInput(1, 0, uint16(300+10*i))
 		server.ClearLog()
-		s.awaitValue(t, "boiler", "water", num(fmt.Sprint(30+i)))
+		s.AwaitValue(t, "boiler", "water", num(fmt.Sprint(30+i)))
 		polls := 0
 		for _, r := range server.Log() {
 			if r.Table == modbustest.Input {

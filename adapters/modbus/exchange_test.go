@@ -71,7 +71,7 @@ func TestBus_Exchange(t *testing.T) {
 					t.Errorf("%+v: %v, want %v", r, err, modbus.ErrRequest)
 				}
 			}
-			s.awaitValue(t, "unit1", "power", num("101")) // the polls go on
+			s.AwaitValue(t, "unit1", "power", num("101")) // the polls go on
 		})
 	}
 }
@@ -83,13 +83,13 @@ func TestBus_WritesAsManyWhenOneIsUnknown(t *testing.T) {
 	server := MustServeBoiler(t)
 	server.OnlyMultiple(1)
 	s := MustRun(t, tcp(server), boiler())
-	s.awaitValue(t, "boiler", "setpoint", num("40"))
+	s.AwaitValue(t, "boiler", "setpoint", num("40"))
 	s.Actuate("boiler", "", map[string]any{"setpoint": num("50")})
-	s.awaitValue(t, "boiler", "setpoint", num("50"))
+	s.AwaitValue(t, "boiler", "setpoint", num("50"))
 	server.ClearLog()
 	s.Actuate("boiler", "", map[string]any{"setpoint": num("60"), "pump": true})
-	s.awaitValue(t, "boiler", "setpoint", num("60"))
-	s.awaitValue(t, "boiler", "pump", true)
+	s.AwaitValue(t, "boiler", "setpoint", num("60"))
+	s.AwaitValue(t, "boiler", "pump", true)
 	for _, r := range server.Log() {
 		if r.Function == 5 || r.Function == 6 {
 			t.Errorf("%s, after it was refused once", r)
@@ -103,15 +103,15 @@ func TestBus_RefusalIsTold(t *testing.T) {
 	t.Parallel()
 	server := MustServeBoiler(t)
 	s := MustRun(t, tcp(server), boiler())
-	s.awaitValue(t, "boiler", "setpoint", num("40"))
+	s.AwaitValue(t, "boiler", "setpoint", num("40"))
 	server.Fail(1, modbustest.Coil, 2, 4)
 	s.Actuate("boiler", "", map[string]any{"pump": true, "burner": false})
-	s.await(t, "boiler", adapters.ConnectivityShadow, "burner refused", func(doc map[string]any) bool {
+	s.Await(t, "boiler", adapters.ConnectivityShadow, "burner refused", func(doc map[string]any) bool {
 		refused, _ := doc["refused"].(map[string]any)
 		reason, _ := refused["burner"].(string)
 		return strings.HasPrefix(reason, "read only")
 	})
-	s.await(t, "boiler", adapters.ConnectivityShadow, "pump exception(4)", func(doc map[string]any) bool {
+	s.Await(t, "boiler", adapters.ConnectivityShadow, "pump exception(4)", func(doc map[string]any) bool {
 		q, _ := doc["quality"].(map[string]any)
 		return q["pump"] == "exception(4)"
 	})
@@ -123,15 +123,15 @@ func TestBus_ConverterWithoutUnit(t *testing.T) {
 	t.Parallel()
 	server := MustServeBoiler(t)
 	s := MustRun(t, tcp(server), boiler())
-	s.awaitOnline(t, "boiler", true)
+	s.AwaitOnline(t, "boiler", true)
 	server.FailAll(1, 11)
-	s.awaitOnline(t, "boiler", false)
-	s.await(t, "boiler", adapters.ConnectivityShadow, "exception(11)", func(doc map[string]any) bool {
+	s.AwaitOnline(t, "boiler", false)
+	s.Await(t, "boiler", adapters.ConnectivityShadow, "exception(11)", func(doc map[string]any) bool {
 		q, _ := doc["quality"].(map[string]any)
 		return q["water"] == "exception(11)"
 	})
 	server.FailAll(1, 0)
-	s.awaitOnline(t, "boiler", true)
+	s.AwaitOnline(t, "boiler", true)
 }
 
 // TestL2_DeadConverter: a converter that has died without a word shows by

@@ -62,10 +62,10 @@ func TestL1_DeadUnitsDoNotSlowTheOthers(t *testing.T) {
 	alone, _ := poll(live...)
 	mixed, s := poll(1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
 	for _, n := range live {
-		s.awaitValue(t, fmt.Sprint("unit", n), "power", num(fmt.Sprint(100+n)))
+		s.AwaitValue(t, fmt.Sprint("unit", n), "power", num(fmt.Sprint(100+n)))
 	}
 	for _, n := range []int{3, 5, 8} { // found dead, each of its points told
-		s.await(t, fmt.Sprint("unit", n), adapters.ConnectivityShadow, "offline or silent", func(map[string]any) bool {
+		s.Await(t, fmt.Sprint("unit", n), adapters.ConnectivityShadow, "offline or silent", func(map[string]any) bool {
 			return s.buses["line"].Stats().Units[n-1].Breaker == "open" || s.Stats()[0].Units[n-1].Errors > 0
 		})
 	}
@@ -88,7 +88,7 @@ func TestL1_DeadUnitsDoNotSlowTheOthers(t *testing.T) {
 
 	// One that comes back is found.
 	mixed.Dead(5, false)
-	s.awaitValue(t, "unit5", "power", num("105"))
+	s.AwaitValue(t, "unit5", "power", num("105"))
 }
 
 // TestL3_WritesFirst: on a bus that polls without a pause a write waits for the
@@ -104,7 +104,7 @@ func TestL3_WritesFirst(t *testing.T) {
 		things[fmt.Sprint("unit", n)] = meter("plc", n, 10*time.Millisecond) // 8 requests of 5 ms each 10 ms
 	}
 	s := MustRun(t, tcp(server), things)
-	s.awaitValue(t, "unit4", "limit", num("7"))
+	s.AwaitValue(t, "unit4", "limit", num("7"))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	const writes = 20
@@ -127,7 +127,7 @@ func TestL3_WritesFirst(t *testing.T) {
 		if before > 1 {
 			late++
 		}
-		s.awaitValue(t, "unit4", "limit", num(fmt.Sprint(1000+i)))
+		s.AwaitValue(t, "unit4", "limit", num(fmt.Sprint(1000+i)))
 	}
 	// A busy machine may hold up the test itself now and then; behind the polls
 	// of a cycle each write would come.
@@ -144,13 +144,13 @@ func TestL3_StaleReadDoesNotOverwrite(t *testing.T) {
 	fill(server, 1)
 	server.Turn(func(k *modbustest.Knobs) { k.Delay = time.Millisecond })
 	s := MustRun(t, tcp(server), adapters.Things{"unit1": meter("plc", 1, 10*time.Millisecond)})
-	s.awaitValue(t, "unit1", "limit", num("7"))
+	s.AwaitValue(t, "unit1", "limit", num("7"))
 	for i := range 50 {
 		want := num(fmt.Sprint(100 + i))
 		s.Actuate("unit1", "", map[string]any{"limit": want})
-		s.awaitValue(t, "unit1", "limit", want)
+		s.AwaitValue(t, "unit1", "limit", want)
 		time.Sleep(3 * time.Millisecond) // polls go on
-		if got := s.get("unit1", "")["limit"]; got != want {
+		if got := s.Get("unit1", "")["limit"]; got != want {
 			t.Fatalf("after %s was written and read back: %v", want, got)
 		}
 	}
@@ -242,10 +242,10 @@ func TestL8_StaleAndForeignFrames(t *testing.T) {
 					server.SetInput(1, uint16(100*n), uint16(2000+10*round+n))
 				}
 				for n := range 4 {
-					s.awaitValue(t, "d", fmt.Sprint("p", n), num(fmt.Sprint(2000+10*round+n)))
+					s.AwaitValue(t, "d", fmt.Sprint("p", n), num(fmt.Sprint(2000+10*round+n)))
 				}
 				for n := range 4 {
-					got := fmt.Sprint(s.get("d", "")[fmt.Sprint("p", n)])
+					got := fmt.Sprint(s.Get("d", "")[fmt.Sprint("p", n)])
 					if got[len(got)-1] != byte('0'+n) {
 						t.Fatalf("p%d = %s: the value of another point", n, got)
 					}
@@ -269,13 +269,13 @@ func TestL8_LateAnswerOverTCP(t *testing.T) {
 	cfg.Timeout = 50 * time.Millisecond
 	buses["plc"] = cfg
 	s := MustRun(t, buses, boiler())
-	s.awaitValue(t, "boiler", "water", num("21.5"))
+	s.AwaitValue(t, "boiler", "water", num("21.5"))
 	for i := range 5 {
 		server.Turn(func(k *modbustest.Knobs) { k.Late = 1 })
 		server.SetInput(1, 0, uint16(300+i))
 		server.SetHolding(1, 11, uint16(500+10*i))
-		s.awaitValue(t, "boiler", "water", num(fmt.Sprint(adapters.Point{Scale: decimal("0.1")}.ScaleInt(int64(300+i)))))
-		s.awaitValue(t, "boiler", "setpoint", num(fmt.Sprint(50+i)))
+		s.AwaitValue(t, "boiler", "water", num(fmt.Sprint(adapters.Point{Scale: decimal("0.1")}.ScaleInt(int64(300+i)))))
+		s.AwaitValue(t, "boiler", "setpoint", num(fmt.Sprint(50+i)))
 	}
 	if st := s.buses["plc"].Stats(); st.Discarded == 0 {
 		t.Errorf("stats = %+v, want late answers counted", st)
@@ -295,7 +295,7 @@ func TestL9_OneSession(t *testing.T) {
 	}
 	s := MustRun(t, tcp(server), things)
 	for n := 1; n <= 5; n++ {
-		s.awaitValue(t, fmt.Sprint("unit", n), "power", num(fmt.Sprint(100+n)))
+		s.AwaitValue(t, fmt.Sprint("unit", n), "power", num(fmt.Sprint(100+n)))
 	}
 	if now, all := server.Sessions(); now != 1 || all != 1 {
 		t.Errorf("%d sessions, %d in all, want 1", now, all)
@@ -303,7 +303,7 @@ func TestL9_OneSession(t *testing.T) {
 	for round := range 3 { // a reset in the middle of an answer
 		server.Turn(func(k *modbustest.Knobs) { k.Reset = 1 })
 		server.SetInput(1, 0, uint16(500+round))
-		s.awaitValue(t, "unit1", "power", num(fmt.Sprint(500+round)))
+		s.AwaitValue(t, "unit1", "power", num(fmt.Sprint(500+round)))
 	}
 	if now, _ := server.Sessions(); now != 1 {
 		t.Errorf("%d sessions at the end, want 1", now)
@@ -322,10 +322,10 @@ func TestL2_PulledPlug(t *testing.T) {
 	m := meter("line", 1, every)
 	m.OfflineAfter = 200 * time.Millisecond
 	s := MustRun(t, overLine(line), adapters.Things{"m": m})
-	s.awaitValue(t, "m", "power", num("101"))
+	s.AwaitValue(t, "m", "power", num("101"))
 	for round := range 2 {
 		line.Unplug()
-		s.awaitOnline(t, "m", false)
+		s.AwaitOnline(t, "m", false)
 		if st := s.buses["line"].Stats(); st.Connected || st.Err == "" {
 			t.Errorf("stats while unplugged = %+v", st)
 		}
@@ -334,7 +334,7 @@ func TestL2_PulledPlug(t *testing.T) {
 			t.Fatal(err)
 		}
 		server.Attach(line)
-		s.awaitOnline(t, "m", true)
-		s.awaitValue(t, "m", "power", num(fmt.Sprint(200+round)))
+		s.AwaitOnline(t, "m", true)
+		s.AwaitValue(t, "m", "power", num(fmt.Sprint(200+round)))
 	}
 }

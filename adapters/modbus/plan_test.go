@@ -97,9 +97,9 @@ func TestL5_RemembersHoles(t *testing.T) {
 	things := adapters.Things{"d": {Bus: "plc", Unit: &unit, Every: 20 * time.Millisecond, OfflineAfter: time.Minute, Points: points}}
 	s := MustRun(t, tcp(server), things)
 	for _, n := range []int{0, 1, 2, 5, 6, 8, 9} {
-		s.awaitValue(t, "d", fmt.Sprint("r", n), num(fmt.Sprint(10+n)))
+		s.AwaitValue(t, "d", fmt.Sprint("r", n), num(fmt.Sprint(10+n)))
 	}
-	s.await(t, "d", adapters.ConnectivityShadow, "r7 exception 2", func(doc map[string]any) bool {
+	s.Await(t, "d", adapters.ConnectivityShadow, "r7 exception 2", func(doc map[string]any) bool {
 		q, _ := doc["quality"].(map[string]any)
 		return q["r7"] == "exception(2)"
 	})

@@ -177,7 +177,7 @@ func checkServer(t *testing.T, theirs server) {
 		}
 		return true
 	}
-	s.await(t, "boiler", "", fmt.Sprint(want), values)
+	s.Await(t, "boiler", "", fmt.Sprint(want), values)
 
 	register := func(addr uint16) uint16 {
 		t.Helper()
@@ -189,27 +189,27 @@ func checkServer(t *testing.T, theirs server) {
 	}
 	s.Actuate("boiler", "", map[string]any{"setpoint": num("55.5"), "pump": true})
 	want["setpoint"], want["pump"] = num("55.5"), true
-	s.await(t, "boiler", "", fmt.Sprint(want), values)
+	s.Await(t, "boiler", "", fmt.Sprint(want), values)
 	if got := register(11); got != 555 {
 		t.Errorf("the register holds %d after 55.5 was desired", got)
 	}
 	s.Actuate("boiler", "", map[string]any{"setpoint": num("95"), "pump": true})
 	want["setpoint"] = num("80")
-	s.await(t, "boiler", "", fmt.Sprint(want), values)
+	s.Await(t, "boiler", "", fmt.Sprint(want), values)
 	if got := register(11); got != 800 {
 		t.Errorf("the register holds %d after 95 was desired, want the maximum", got)
 	}
 
 	kill()
-	s.awaitOnline(t, "boiler", false)
-	if got := s.get("boiler", ""); !values(got) {
+	s.AwaitOnline(t, "boiler", false)
+	if got := s.Get("boiler", ""); !values(got) {
 		t.Errorf("while it is dead: %v, want the last good values %v", got, want)
 	}
 	theirs.start()
-	s.awaitOnline(t, "boiler", true)
+	s.AwaitOnline(t, "boiler", true)
 	// It starts with its first values, and what is desired is written anew.
-	s.await(t, "boiler", "", fmt.Sprint(want), values)
-	s.await(t, "boiler", adapters.ConnectivityShadow, "no point that is not good but the clamped one", func(doc map[string]any) bool {
+	s.Await(t, "boiler", "", fmt.Sprint(want), values)
+	s.Await(t, "boiler", adapters.ConnectivityShadow, "no point that is not good but the clamped one", func(doc map[string]any) bool {
 		q, _ := doc["quality"].(map[string]any)
 		return len(q) == 1 && q["setpoint"] == "clamped"
 	})

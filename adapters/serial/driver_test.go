@@ -15,65 +15,17 @@ import (
 	"edgeshadow/adapters"
 	"edgeshadow/adapters/port"
 	"edgeshadow/adapters/serial"
+	"edgeshadow/test/fieldtest"
 	"edgeshadow/test/serialtest"
 )
 
 // patience is how long a test waits for what is to come at once.
 const patience = 20 * time.Second
 
-// readings are what a driver emitted.
-type readings struct {
-	mu      sync.Mutex
-	changed *sync.Cond
-	last    map[string]adapters.Reading // by thing/path
-	count   map[string]int
-}
-
-func (r *readings) emit(list ...adapters.Reading) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, reading := range list {
-		key := reading.Thing + "/" + reading.Path
-		r.last[key] = reading
-		r.count[key]++
-	}
-	r.changed.Broadcast()
-}
-
-// await waits until a point has a value, or with nil a quality that has none.
-func (r *readings) await(tb testing.TB, key string, value any) adapters.Reading {
-	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), patience)
-	defer cancel()
-	defer context.AfterFunc(ctx, func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.changed.Broadcast()
-	})()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for {
-		last, ok := r.last[key]
-		if ok && last.Value == value {
-			return last
-		}
-		if ctx.Err() != nil {
-			tb.Fatalf("await %s = %v, have %+v", key, value, r.last)
-		}
-		r.changed.Wait()
-	}
-}
-
-func (r *readings) times(key string) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.count[key]
-}
-
 func num(text string) json.Number { return json.Number(text) }
 
 // MustRun runs a driver of a port until the test ends.
-func MustRun(tb testing.TB, name string, things map[string]serial.Thing) (*serial.Driver, *readings) {
+func MustRun(tb testing.TB, name string, things map[string]serial.Thing) (*serial.Driver, *fieldtest.Readings) {
 	tb.Helper()
 	for thing, c := range things {
 		c.Port = name
@@ -82,11 +34,10 @@ func MustRun(tb testing.TB, name string, things map[string]serial.Thing) (*seria
 		c.Validate(c.Points, fault, fault)
 	}
 	d := serial.New(name, things, nil)
-	r := &readings{last: map[string]adapters.Reading{}, count: map[string]int{}}
-	r.changed = sync.NewCond(&r.mu)
+	r := &fieldtest.Readings{}
 	ctx, cancel := context.WithCancel(tb.Context())
 	done := make(chan error, 1)
-	go func() { done <- d.Run(ctx, r.emit) }()
+	go func() { done <- d.Run(ctx, r.Emit) }()
 	tb.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -99,11 +50,7 @@ func MustRun(tb testing.TB, name string, things map[string]serial.Thing) (*seria
 // awaitOpen waits until the port is open.
 func awaitOpen(tb testing.TB, d *serial.Driver) {
 	tb.Helper()
-	for end := time.Now().Add(patience); !d.Stats().Connected; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			tb.Fatalf("the port does not open: %+v", d.Stats())
-		}
-	}
+	fieldtest.Await(tb, "the port opens", func() bool { return d.Stats().Connected })
 }
 
 func scale(tb testing.TB, text string) *adapters.Decimal {
@@ -127,8 +74,8 @@ func TestDriver_Scale(t *testing.T) {
 	}}})
 	awaitOpen(t, d)
 	dev.Say("GS,+99.9kg\r\nUS,GS,+11.0kg\r\nST,GS,+12.5kg\r\nST,GS,-0.5kg\r\n")
-	r.await(t, "scale-1/weight", num("-0.5"))
-	if n := r.times("scale-1/weight"); n != 2 {
+	r.AwaitValue(t, "scale-1/weight", num("-0.5"))
+	if n := r.Times("scale-1/weight"); n != 2 {
 		t.Errorf("%d weights, want the two that are stable and whole", n)
 	}
 }
@@ -167,13 +114,9 @@ func TestDriver_Extraction(t *testing.T) {
 			awaitOpen(t, d)
 			dev.Say("\r\n\r\n" + c.heard) // the first line of an opened port may be half a one
 			for point, want := range c.want {
-				r.await(t, "dev/"+point, want)
+				r.AwaitValue(t, "dev/"+point, want)
 			}
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			if len(r.last) != len(c.want) {
-				t.Errorf("readings %+v, want of %d points", r.last, len(c.want))
-			}
+			r.Await(t, fmt.Sprintf("readings of %d points", len(c.want)), func(last map[string]adapters.Reading) bool { return len(last) == len(c.want) })
 		})
 	}
 }
@@ -186,13 +129,9 @@ func TestL2_ReplugNeedsNobody(t *testing.T) {
 	for i := range 3 {
 		awaitOpen(t, d)
 		dev.Say(fmt.Sprintf("\nv=%d\n", i))
-		r.await(t, "dev/v", num(fmt.Sprint(i)))
+		r.AwaitValue(t, "dev/v", num(fmt.Sprint(i)))
 		dev.Unplug()
-		for end := time.Now().Add(patience); d.Stats().Connected; time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatal("nobody noticed that the plug was pulled")
-			}
-		}
+		fieldtest.Await(t, "the pulled plug is noticed", func() bool { return !d.Stats().Connected })
 		if s := d.Stats(); !strings.Contains(s.Err, port.ErrHungUp.Error()) && !strings.Contains(s.Err, "no such file") {
 			t.Errorf("the error is %q, want the hang-up", s.Err)
 		}
@@ -213,17 +152,17 @@ func TestDriver_Polls(t *testing.T) {
 		Parse: `^(?:w=(?P<w>\d+)|t=(?P<t>\d+))$`, Timeout: 50 * time.Millisecond,
 		Poll: []serial.Poll{{Send: `W\r\n`, Every: 20 * time.Millisecond}, {Send: "T\r", Every: 20 * time.Millisecond}},
 	}}})
-	r.await(t, "dev/w", num("7"))
-	r.await(t, "dev/t", num("7"))
+	r.AwaitValue(t, "dev/w", num("7"))
+	r.AwaitValue(t, "dev/t", num("7"))
 
 	dev.Mute(true)
-	r.await(t, "dev/w", nil)
-	if got := r.await(t, "dev/t", nil); got.Quality != adapters.Timeout {
+	r.AwaitValue(t, "dev/w", nil)
+	if got := r.AwaitValue(t, "dev/t", nil); got.Quality != adapters.Timeout {
 		t.Errorf("quality %q of what is not answered, want timeout", got.Quality)
 	}
 	dev.Mute(false)
 	dev.Garble("\xFF\x00w=9")
-	r.await(t, "dev/w", num("7"))
+	r.AwaitValue(t, "dev/w", num("7"))
 	if s := d.Stats(); s.Errors == 0 || s.Requests <= s.Errors {
 		t.Errorf("%d errors of %d requests", s.Errors, s.Requests)
 	}
@@ -260,7 +199,7 @@ func TestDriver_Write(t *testing.T) {
 		},
 		Points: map[string]adapters.Point{"setpoint": {Write: true}},
 	}})
-	r.await(t, "dev/setpoint", num("20"))
+	r.AwaitValue(t, "dev/setpoint", num("20"))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 
@@ -272,7 +211,7 @@ func TestDriver_Write(t *testing.T) {
 	if err != nil || got.Value != num("21.4") || got.Quality != adapters.Good {
 		t.Fatalf("write: %+v, %v", got, err)
 	}
-	r.await(t, "dev/setpoint", num("21.4"))
+	r.AwaitValue(t, "dev/setpoint", num("21.4"))
 
 	// What it holds is not written again.
 	before := len(dev.Heard())
@@ -335,8 +274,8 @@ func TestDriver_Shared(t *testing.T) {
 	})
 	awaitOpen(t, d)
 	dev.Say("\nA,1\nB,2\nC,3\n")
-	r.await(t, "b/v", num("2"))
-	r.await(t, "a/v", num("1"))
+	r.AwaitValue(t, "b/v", num("2"))
+	r.AwaitValue(t, "a/v", num("1"))
 
 	// A thing that changes changes nothing for the other, nor for the port.
 	commit, _, err := d.Prepare(map[string]serial.Thing{
@@ -347,13 +286,14 @@ func TestDriver_Shared(t *testing.T) {
 		t.Fatal(err)
 	}
 	commit()
-	for end := time.Now().Add(patience); r.times("c/v") == 0 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	fieldtest.Await(t, "c is heard", func() bool {
 		dev.Say("C,3\n")
-	}
-	r.await(t, "c/v", num("3"))
+		return r.Times("c/v") > 0
+	})
+	r.AwaitValue(t, "c/v", num("3"))
 	dev.Say("B,9\nC,4\n")
-	r.await(t, "c/v", num("4"))
-	if n := r.times("b/v"); n != 1 {
+	r.AwaitValue(t, "c/v", num("4"))
+	if n := r.Times("b/v"); n != 1 {
 		t.Errorf("b was read %d times, want once: then it was taken out", n)
 	}
 	if s := d.Stats().Sessions; s != 1 {

@@ -2,48 +2,14 @@ package serial_test
 
 import (
 	"context"
-	"sync"
 	"testing"
 	"time"
 
 	"edgeshadow/adapters"
 	"edgeshadow/adapters/serial"
+	"edgeshadow/test/fieldtest"
 	"edgeshadow/test/serialtest"
 )
-
-// shadows is a Sink that holds what was reported.
-type shadows struct {
-	mu   sync.Mutex
-	docs map[string]map[string]any // by thing/shadow
-}
-
-func (s *shadows) Report(_ context.Context, thing, shadow string, reported map[string]any) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	key := thing + "/" + shadow
-	if s.docs[key] == nil {
-		s.docs[key] = map[string]any{}
-	}
-	for k, v := range reported {
-		s.docs[key][k] = v
-	}
-	return nil
-}
-
-func (s *shadows) await(tb testing.TB, shadow, key string, want any) {
-	tb.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		s.mu.Lock()
-		got := s.docs[shadow][key]
-		s.mu.Unlock()
-		if got == want {
-			return
-		}
-		if time.Now().After(end) {
-			tb.Fatalf("%s of %s is %v, want %v", key, shadow, got, want)
-		}
-	}
-}
 
 // A device that falls silent is offline after a while, keeps its last good
 // value, and what is desired of it waits until it is heard again.
@@ -58,7 +24,7 @@ func TestSupervisor_SilentDevice(t *testing.T) {
 	}
 	points := map[string]adapters.Point{"setpoint": {Write: true}}
 	driver := serial.New(dev.Path(), map[string]serial.Thing{"oven": {Config: cfg, Points: points}}, nil)
-	sink := &shadows{docs: map[string]map[string]any{}}
+	sink := &fieldtest.Shadows{}
 	s, err := adapters.New(adapters.Things{"oven": {
 		Via: cfg.Driver(), Points: cfg.Field(points), OfflineAfter: 300 * time.Millisecond,
 	}}, map[string]adapters.Driver{cfg.Driver(): driver}, sink, nil)
@@ -74,13 +40,13 @@ func TestSupervisor_SilentDevice(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	sink.await(t, "oven/", "setpoint", num("20"))
-	sink.await(t, "oven/connectivity", "online", true)
+	sink.AwaitValue(t, "oven", "setpoint", num("20"))
+	sink.AwaitOnline(t, "oven", true)
 	dev.Mute(true)
-	sink.await(t, "oven/connectivity", "online", false)
-	sink.await(t, "oven/", "setpoint", num("20"))
+	sink.AwaitOnline(t, "oven", false)
+	sink.AwaitValue(t, "oven", "setpoint", num("20"))
 	s.Actuate("oven", "", map[string]any{"setpoint": num("25")})
 	dev.Mute(false)
-	sink.await(t, "oven/connectivity", "online", true)
-	sink.await(t, "oven/", "setpoint", num("25"))
+	sink.AwaitOnline(t, "oven", true)
+	sink.AwaitValue(t, "oven", "setpoint", num("25"))
 }

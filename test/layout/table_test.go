@@ -48,6 +48,7 @@ var table = map[string][]string{
 	// at most those whose opposite it plays.
 	"test/clocktest":  {},
 	"test/cloudtest":  {},
+	"test/fieldtest":  {"adapters"},
 	"test/linktest":   {},
 	"test/modbustest": {"test/ptytest"},
 	"test/porttest":   {},
