@@ -192,6 +192,7 @@ func mustStart(t *testing.T, store, addr, point string, skip int) *child {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestCrashChild$", "-crash.store="+store, "-crash.cloud="+addr,
 		"-crash.point="+point, fmt.Sprint("-crash.skip=", skip))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a parent that is killed leaves no children
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

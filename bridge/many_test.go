@@ -3,5 +3,3 @@
 package bridge_test
 
 const many = 10_000 // shadows
-
-const raceDetector = false

@@ -26,7 +26,7 @@ func numbered(i int) string { return fmt.Sprintf("thing-%04d", i) }
 func inCrowd(t *testing.T, fn func(t *testing.T, s *site)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		s := &site{t: t, path: t.TempDir(), cfg: bridge.Default(), cloud: cloudtest.New(), loose: true}
+		s := &site{t: t, path: t.TempDir(), cfg: bridge.Default(), cloud: cloudtest.New()}
 		s.start()
 		defer func() { s.close() }()
 		state := object{"reported": object{"n": 0}}

@@ -161,8 +161,10 @@ func (s *step) state() string {
 		return "gap"
 	case !s.r.Known && s.local != nil:
 		return "unknown"
-	case s.open() && !w.wake.IsZero():
+	case (s.open() || w.needGet) && !w.wake.IsZero():
 		return "waiting"
+	case w.needGet:
+		return "gap"
 	case s.open():
 		return "dirty"
 	case s.local == nil:

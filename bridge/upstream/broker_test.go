@@ -21,8 +21,9 @@ type broker struct {
 	addr   string
 
 	mu       sync.Mutex
-	deny     string // filters that contain it are refused; "": none
-	withhold bool   // PUBLISH gets no PUBACK
+	deny     string          // filters that contain it are refused; "": none
+	withhold bool            // PUBLISH gets no PUBACK
+	suback   <-chan struct{} // SUBSCRIBE gets its answer when it is closed; nil: at once
 	got      []string
 }
 
@@ -47,7 +48,15 @@ func (b *broker) OnPacketRead(_ *mochi.Client, pk packets.Packet) (packets.Packe
 
 func (b *broker) OnPacketEncode(_ *mochi.Client, pk packets.Packet) packets.Packet {
 	switch pk.FixedHeader.Type {
-	case packets.Puback, packets.Suback:
+	case packets.Suback:
+		b.mu.Lock()
+		hold := b.suback
+		b.mu.Unlock()
+		if hold != nil {
+			<-hold
+		}
+		fallthrough
+	case packets.Puback:
 		pk.PacketID &^= fromClient
 	}
 	return pk

@@ -99,7 +99,7 @@ func TestStatus_Why(t *testing.T) {
 
 func longAgo() time.Time { return time.Unix(0, 0) }
 
-// Two gateways with one id would throw each other out for ever, in silence.
+// F-9: two gateways with one id would throw each other out for ever, in silence.
 func TestStatus_Fight(t *testing.T) {
 	b := MustServe(t, nil)
 	one, _, _ := MustRun(t, "mqtt://"+b.addr, nil)

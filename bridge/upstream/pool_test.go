@@ -105,7 +105,7 @@ func TestPool_Connections(t *testing.T) {
 	})
 }
 
-// A policy may refuse wildcards in the place of things (SYNC d10): then each
+// F-8: a policy may refuse wildcards in the place of things (SYNC d10): then each
 // thing's own filters are asked for, those of new things too.
 func TestPool_WildcardsRefused(t *testing.T) {
 	b := MustServe(t, nil)
@@ -156,7 +156,7 @@ func TestPool_NewThings(t *testing.T) {
 	r.await(t, "new", 1)
 }
 
-// Without others in their place a refusal stands, and is told.
+// F-8: without others in their place a refusal stands, and is told.
 func TestPool_RefusalStands(t *testing.T) {
 	b := MustServe(t, nil)
 	b.turn(func(b *broker) { b.deny = "in/" })

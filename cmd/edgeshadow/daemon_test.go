@@ -33,17 +33,33 @@ type daemon struct {
 // what still runs.
 func MustRunDaemon(tb testing.TB, dir, address, more string) *daemon {
 	tb.Helper()
-	d := mustRun(tb, dir, fmt.Sprintf("{address: %q}", address), more, func(cmd *exec.Cmd) {
-		if err := cmd.Start(); err != nil {
-			tb.Fatal(err)
-		}
-	})
+	d := mustRun(tb, dir, fmt.Sprintf("{address: %q}", address), more, started(tb))
 	d.address = address
 	return d
 }
 
+// started starts a daemon as it is.
+func started(tb testing.TB) func(*exec.Cmd) {
+	return func(cmd *exec.Cmd) {
+		if err := cmd.Start(); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
 // mustRun leaves to start how the daemon is started.
 func mustRun(tb testing.TB, dir, listeners, more string, start func(*exec.Cmd)) *daemon {
+	tb.Helper()
+	d := mustLaunch(tb, dir, listeners, more, start)
+	d.await(tb, "the daemon answers", func(ctx context.Context) bool {
+		_, err := d.Status(ctx)
+		return err == nil
+	})
+	return d
+}
+
+// mustLaunch does not wait for it to answer.
+func mustLaunch(tb testing.TB, dir, listeners, more string, start func(*exec.Cmd)) *daemon {
 	tb.Helper()
 	file := filepath.Join(dir, "edgeshadow.yaml")
 	yaml := fmt.Sprintf("config_version: 1\ngateway: {thing: gw}\nstore: {path: %s}\nbroker: {listeners: [%s]}\n%s",
@@ -56,6 +72,7 @@ func mustRun(tb testing.TB, dir, listeners, more string, start func(*exec.Cmd)) 
 	d.cmd = exec.Command(MustFindSelf(tb), "run", "-c", file)
 	d.cmd.Env = append(os.Environ(), "EDGESHADOW_SOCKET="+socket)
 	d.cmd.Stdout, d.cmd.Stderr = &d.log, &d.log
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a test that is killed leaves no daemon
 	start(d.cmd)
 	var wait sync.WaitGroup
 	wait.Go(func() {
@@ -68,10 +85,6 @@ func mustRun(tb testing.TB, dir, listeners, more string, start func(*exec.Cmd)) 
 		if tb.Failed() {
 			tb.Logf("daemon in %s: %v\n%s", dir, d.ended, d.log.String())
 		}
-	})
-	d.await(tb, "the daemon answers", func(ctx context.Context) bool {
-		_, err := d.Status(ctx)
-		return err == nil
 	})
 	return d
 }

@@ -23,6 +23,7 @@ type Broker struct {
 
 	mu    sync.Mutex
 	conns map[net.Conn]bool
+	watch func(m Moment, topic string, payload []byte) bool
 }
 
 // Serve starts a broker on a free port.
@@ -97,7 +98,10 @@ func (b *Broker) accept() {
 }
 
 // send is the cloud's message to everybody who subscribed.
-func (b *Broker) send(topic string, payload []byte) { _ = b.server.Publish(topic, payload, false, 1) }
+func (b *Broker) send(topic string, payload []byte) {
+	b.at(Leaving, topic, payload)
+	_ = b.server.Publish(topic, payload, false, 1)
+}
 
 // ID and Provides make it a hook.
 func (b *Broker) ID() string { return "cloud" }
@@ -106,7 +110,9 @@ func (b *Broker) Provides(event byte) bool {
 	return bytes.Contains([]byte{mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnPublish, mochi.OnPacketRead, mochi.OnPacketEncode}, []byte{event})
 }
 
-func (b *Broker) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return true }
+func (b *Broker) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool {
+	return b.at(Connecting, "", nil)
+}
 
 func (b *Broker) OnACLCheck(*mochi.Client, string, bool) bool { return true }
 
@@ -119,7 +125,9 @@ func (b *Broker) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet,
 	if !ok {
 		return pk, nil
 	}
-	b.cloud.request(prefix, op, bytes.Clone(pk.Payload))
+	if payload := bytes.Clone(pk.Payload); b.at(Arrived, pk.TopicName, payload) {
+		b.cloud.request(prefix, op, payload)
+	}
 	return pk, packets.CodeSuccessIgnore // acknowledged, and nobody else's
 }
 
@@ -141,6 +149,10 @@ func (b *Broker) OnPacketRead(cl *mochi.Client, pk packets.Packet) (packets.Pack
 			b.high.Store(chosen{cl, pk.PacketID}, nil)
 		}
 		pk.PacketID |= fromClient
+	case packets.Puback:
+		if m, ok := cl.State.Inflight.Get(pk.PacketID); ok && !b.at(Acked, m.TopicName, m.Payload) {
+			return pk, packets.ErrRejectPacket
+		}
 	}
 	return pk, nil
 }
