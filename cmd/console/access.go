@@ -45,6 +45,7 @@ type Token struct {
 	For      string `json:"for"`
 	CA       string `json:"ca_fingerprint"`     // SHA-256 of the CA's certificate
 	Endpoint string `json:"endpoint,omitempty"` // host:port of HTTPS; empty: there is no such listener
+	Broker   string `json:"broker,omitempty"`   // host:port of MQTT with a certificate; empty: there is no such listener
 }
 
 func (s *Server) accessRoutes(mux *http.ServeMux) {
@@ -68,7 +69,7 @@ func (s *Server) accessRoutes(mux *http.ServeMux) {
 			return nil, err
 		}
 		text, err := a.Token(r.Context(), r.PathValue("thing"), ttl)
-		return Token{text, r.PathValue("thing"), ttl.String(), a.Fingerprint(), s.gateway.Endpoint(broker.HTTP)}, err
+		return Token{text, r.PathValue("thing"), ttl.String(), a.Fingerprint(), s.gateway.Endpoint(broker.HTTP), s.gateway.Endpoint(broker.MQTT)}, err
 	}))
 	mux.HandleFunc("POST /v1/access/revoke", asked(func(r *http.Request) (any, error) { return a.Revoke(r.URL.Query().Get("what")) }))
 	mux.HandleFunc("GET /v1/access/keys", asked(func(*http.Request) (any, error) { return a.Keys(), nil }))

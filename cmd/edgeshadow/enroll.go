@@ -112,6 +112,7 @@ func printToken(w io.Writer, t console.Token) {
 		"curl -fsk https://%[1]s/enroll -o ca.crt && openssl x509 -in ca.crt -noout -fingerprint -sha256   # compare\n"+
 		"curl -fs --cacert ca.crt https://%[1]s/enroll -H 'Authorization: Bearer %[3]s' --data-binary @%[2]s.csr -o %[2]s.crt\n",
 		t.Endpoint, t.Thing, t.Token)
+	printFirst(w, t.Broker, t.Thing, t.Thing+".crt", t.Thing+".key", "ca.crt")
 }
 
 func signCommand() *cobra.Command {

@@ -17,10 +17,10 @@ const (
 )
 
 // brokerConfig is what the broker is to be. Where the configuration names no
-// listeners there is the one on loopback; as soon as a device is enrolled one for
-// the LAN, which takes certificates only; and while a token waits one for HTTPS:
-// nothing is open that nobody needs. An address that can't be had costs the LAN,
-// and not the gateway.
+// listeners there is the one on loopback; as soon as a device is enrolled, or a
+// token waits for one, that for the LAN, which takes certificates only; and while
+// a token waits one for HTTPS: nothing is open that nobody needs. An address that
+// can't be had costs the LAN, and not the gateway.
 func (g *Gateway) brokerConfig(cfg *config.Config) broker.Config {
 	if cfg.NamesListeners() {
 		return cfg.Broker
@@ -39,10 +39,12 @@ func (g *Gateway) brokerConfig(cfg *config.Config) broker.Config {
 		out.Listeners = append(out.Listeners,
 			broker.Listener{Address: address, Protocol: protocol, TLS: &broker.TLS{Auto: true}, Auth: []string{access.Certificate}})
 	}
-	if enrolled, err := g.access.Enrolled(); err == nil && len(enrolled) > 0 {
+	enrolled, _ := g.access.Enrolled() // a store that can't be read ends the gateway
+	waiting, _ := g.access.Waiting()
+	if len(enrolled) > 0 || waiting {
 		open(broker.MQTT, cmp.Or(g.options.LAN, lanAddress))
 	}
-	if waiting, err := g.access.Waiting(); err == nil && waiting {
+	if waiting {
 		open(broker.HTTP, cmp.Or(g.options.Desk, deskAddress))
 	}
 	return out

@@ -79,8 +79,11 @@ func TestGateway_Desk(t *testing.T) {
 		if token = made.Token; made.Endpoint != desk {
 			t.Errorf("the desk is at %q, want %s", made.Endpoint, desk)
 		}
-		if got := len(g.Addrs()); got != 2 {
-			t.Errorf("%d listeners while a token waits, want 2", got)
+		if made.Broker != lan {
+			t.Errorf("the device connects to %q, want %s", made.Broker, lan)
+		}
+		if got := len(g.Addrs()); got != 3 {
+			t.Errorf("%d listeners while a token waits, want 3", got)
 		}
 	})
 	t.Run("again", func(t *testing.T) {
