@@ -62,7 +62,7 @@ func OpenStore(cfg Config, log *slog.Logger) (*Store, error) {
 		closing: make(chan struct{}), failing: make(chan struct{}),
 	}
 	if err := os.MkdirAll(cfg.Path, 0o750); err != nil {
-		return nil, fmt.Errorf("open store: %w", err)
+		return nil, fmt.Errorf("open store: %w", withCure(cfg.Path, err))
 	}
 	opening.Lock()
 	defer opening.Unlock()
@@ -73,7 +73,7 @@ func OpenStore(cfg Config, log *slog.Logger) (*Store, error) {
 		if s.lock != nil {
 			err = errors.Join(err, s.lock.Close())
 		}
-		return nil, fmt.Errorf("open store %s: %w", s.dir, err)
+		return nil, fmt.Errorf("open store %s: %w", s.dir, withCure(s.path, err))
 	}
 	s.start(&s.loops)
 	if loose, _ := s.tables(); loose.n >= maxLoose { // many short runs

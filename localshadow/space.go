@@ -12,14 +12,12 @@ import (
 // half is left by a merge, which asks for the room of its copy first.
 const minFree = 64 << 20
 
-// Space is what the file system of the store has left, and what a write needs.
-type Space struct{ Free, Need uint64 } // bytes; Free is 0 when it can't be told
+// Space is what the file system of the store has left, and what a write needs,
+// in bytes.
+type Space struct{ Free, Need uint64 }
 
 // Space asks the file system.
-func (s *Store) Space() Space {
-	space, _ := SpaceAt(s.path) // told as 0
-	return space
-}
+func (s *Store) Space() (Space, error) { return SpaceAt(s.path) }
 
 // SpaceAt is what a store at path would have.
 func SpaceAt(path string) (Space, error) {
@@ -39,8 +37,10 @@ func (e *DiskFullError) Error() string {
 }
 
 // Hint is the cure, for operators.
-func (e *DiskFullError) Hint() string {
-	return "free space on the file system of " + e.Path + " (journalctl --vacuum-size=50M, apt-get clean, old store.bad-* folders)"
+func (e *DiskFullError) Hint() string { return fullHint(e.Path) }
+
+func fullHint(path string) string {
+	return "free space on the file system of " + path + " (journalctl --vacuum-size=50M, apt-get clean, old store.bad-* folders)"
 }
 
 // ErrDiskFull is what every DiskFullError is (errors.Is).

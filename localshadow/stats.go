@@ -69,7 +69,7 @@ func (s *Store) Stats() StoreStats {
 		st.SetAside = set
 	}
 	if free, err := freeSpace(s.path); err == nil {
-		st.DiskFree = free
+		st.DiskFree, st.DiskFull = free, free < minFree // whether a write was tried or not
 	}
 	if err := s.failure(); err != nil {
 		st.Error = err.Error()

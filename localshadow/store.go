@@ -137,7 +137,7 @@ func (s *Store) fail(err error) {
 func (s *Store) tellSpace(err error) {
 	if full := err != nil; s.full.Swap(full) != full {
 		if full {
-			s.log.Warn("store refuses writes", "err", err)
+			s.log.Warn("store refuses writes", "err", err, "hint", fullHint(s.path))
 		} else {
 			s.log.Info("store writes again: there is disk space")
 		}
@@ -164,6 +164,12 @@ func (s *Store) close() error {
 	s.shut = true
 	s.mu.Unlock()
 	s.readers.Wait()
+	if err := s.room(0); errors.Is(err, ErrDiskFull) {
+		// Badger would write the memtable out, and a page that the disk can't back
+		// kills the process. All that it holds is in the log, as after a kill -9.
+		s.log.Warn("store is left open for lack of disk space; the next start reads its log", "err", err, "hint", fullHint(s.path))
+		return errors.Join(s.wal.sync(), s.wal.close(), s.lock.Close())
+	}
 	var errs []error
 	if s.failure() == nil {
 		err := s.db.Update(func(txn *badger.Txn) error {

@@ -115,7 +115,11 @@ func (d *Doctor) daemon(ctx context.Context) {
 	}
 	for _, b := range s.Buses {
 		if b.Err != "" {
-			d.say("bus "+b.Bus, Warn, b.Err, "edgeshadow status tells which units answer")
+			hint := "" // the port, or the host, is looked at too
+			if b.Connected {
+				hint = "edgeshadow status tells which units answer"
+			}
+			d.say("bus "+b.Bus, Warn, b.Err, hint)
 		}
 	}
 }

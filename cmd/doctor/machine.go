@@ -65,7 +65,7 @@ func (d *Doctor) disk() {
 		return // it is made at the first start
 	}
 	if err := d.may(path, unix.R_OK|unix.W_OK|unix.X_OK); err != nil {
-		d.say("disk", Fail, err.Error(), fmt.Sprintf("chown -R edgeshadow: %s", path))
+		d.say("disk", Fail, err.Error(), localshadow.AccessHint(path, err))
 	}
 }
 
@@ -94,7 +94,7 @@ func (d *Doctor) ports() {
 			d.say(name, Fail, err.Error(), "")
 		default:
 			if err := d.may(port, unix.R_OK|unix.W_OK); err != nil {
-				d.say(name, Fail, err.Error(), "adduser edgeshadow dialout, then systemctl restart edgeshadow")
+				d.say(name, Fail, err.Error(), portHint(port))
 			} else if stable := (serialport.Machine{}).Unstable(port); stable != "" {
 				d.say(name, Warn, "there, for "+ports[port]+"; this name moves with the order of plugging", "write port: "+stable)
 			} else {
@@ -102,6 +102,21 @@ func (d *Doctor) ports() {
 			}
 		}
 	}
+}
+
+// serialGroup may use serial ports on Debian; the daemon's user is in it.
+const serialGroup = "dialout"
+
+// portHint is the cure for a port that may not be used.
+func portHint(port string) string {
+	info, err := os.Stat(port)
+	if err == nil && info.Mode().Perm()&0o060 == 0o060 {
+		if g, err := user.LookupGroupId(strconv.Itoa(int(info.Sys().(*syscall.Stat_t).Gid))); err == nil && g.Name == serialGroup {
+			return "adduser edgeshadow " + serialGroup + ", then systemctl restart edgeshadow"
+		}
+	}
+	return "chgrp " + serialGroup + " " + port + " && chmod 660 " + port + "; for good with a rule in /etc/udev/rules.d: " +
+		`SUBSYSTEM=="tty", GROUP="` + serialGroup + `", MODE="0660"`
 }
 
 // may asks the permission bits whether the daemon's user has the modes on a

@@ -21,7 +21,7 @@ func (t *Traffic) Read(now time.Time, up, down int64) console.Traffic {
 // Floor is the floor over a disk that a test fills.
 type Floor struct{ f floor }
 
-func NewFloor(space func() localshadow.Space) *Floor { return &Floor{floor{space: space}} }
+func NewFloor(space func() (localshadow.Space, error)) *Floor { return &Floor{floor{space: space}} }
 
 func (f *Floor) Check() error         { return f.f.check() }
 func (f *Floor) Status() console.Held { return f.f.status() }

@@ -27,7 +27,7 @@ func (e *DiskLowError) Error() string {
 
 // floor holds readings back while the disk is almost full.
 type floor struct {
-	space func() localshadow.Space
+	space func() (localshadow.Space, error)
 	next  atomic.Int64 // Unix nanoseconds
 	low   atomic.Pointer[DiskLowError]
 	held  atomic.Uint64
@@ -65,8 +65,8 @@ func (f *floor) status() console.Held {
 }
 
 func (f *floor) look() {
-	s := f.space()
-	if s.Free == 0 || s.Free >= telemetryFloor*s.Need {
+	s, err := f.space()
+	if err != nil || s.Free >= telemetryFloor*s.Need {
 		f.low.Store(nil)
 		return
 	}

@@ -59,13 +59,13 @@ func (g *Gateway) Numbers() console.Status {
 // Ready is nil while what the gateway promises can be kept. The uplink is no
 // part of it: everything else works without.
 func (g *Gateway) Ready() error {
-	space := g.store.Space()
+	space, err := g.store.Space()
 	switch {
 	case !g.serving.Load():
 		return errors.New("starting or stopping")
 	case g.store.Err() != nil:
 		return fmt.Errorf("the store failed: %w", g.store.Err())
-	case space.Free > 0 && space.Free < space.Need:
+	case err == nil && space.Free < space.Need:
 		return fmt.Errorf("disk full: %d MiB free, %d MiB needed to store anything", space.Free>>20, space.Need>>20)
 	}
 	return nil

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 )
 
@@ -15,7 +14,7 @@ const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Con
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
   <type>system</type>
-  <listen>unix:dir=DIR</listen>
+  <listen>unix:path=DIR/bus</listen>
   <auth>EXTERNAL</auth>
   <policy context="default">
     <allow send_destination="*" eavesdrop="true"/>
@@ -28,8 +27,12 @@ const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Con
 
 // Bus is a D-Bus of the system that is nobody else's.
 type Bus struct {
-	Address string
-	stop    func()
+	Address string // the same after each Start
+
+	tb     testing.TB
+	daemon string // the program
+	config string
+	cmd    *exec.Cmd // nil: it does not run
 }
 
 // MustBus starts a bus and makes it that of the system for this process; it ends
@@ -44,11 +47,23 @@ func MustBus(tb testing.TB) *Bus {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	config := filepath.Join(dir, "bus.conf")
-	if err := os.WriteFile(config, []byte(strings.Replace(busConfig, "DIR", dir, 1)), 0o600); err != nil {
+	b := &Bus{Address: "unix:path=" + filepath.Join(dir, "bus"), tb: tb, daemon: daemon, config: filepath.Join(dir, "bus.conf")}
+	tb.Cleanup(func() {
+		b.Stop()
+		_ = os.RemoveAll(dir)
+	})
+	if err := os.WriteFile(b.config, []byte(strings.Replace(busConfig, "DIR", dir, 1)), 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	cmd := exec.Command(daemon, "--config-file="+config, "--nofork", "--print-address=1")
+	b.Start()
+	tb.Setenv("DBUS_SYSTEM_BUS_ADDRESS", b.Address)
+	return b
+}
+
+// Start starts the bus, on which is nobody yet.
+func (b *Bus) Start() {
+	b.tb.Helper()
+	cmd := exec.Command(b.daemon, "--config-file="+b.config, "--nofork", "--print-address=1")
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, err := cmd.StdoutPipe()
@@ -56,23 +71,21 @@ func MustBus(tb testing.TB) *Bus {
 		err = cmd.Start()
 	}
 	if err != nil {
-		tb.Fatal(err)
+		b.tb.Fatal(err)
 	}
-	b := &Bus{stop: sync.OnceFunc(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // it was killed
-		_ = os.RemoveAll(dir)
-	})}
-	tb.Cleanup(b.stop)
-	address, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		b.stop()
-		tb.Fatalf("dbus-daemon tells no address: %v\n%s", err, said.String())
+	b.cmd = cmd
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		b.Stop()
+		b.tb.Fatalf("dbus-daemon tells no address: %v\n%s", err, said.String())
 	}
-	b.Address = strings.TrimSpace(address)
-	tb.Setenv("DBUS_SYSTEM_BUS_ADDRESS", b.Address)
-	return b
 }
 
-// Stop ends the bus, for a test of what happens then.
-func (b *Bus) Stop() { b.stop() }
+// Stop kills the bus, for a test of what happens then.
+func (b *Bus) Stop() {
+	if b.cmd == nil {
+		return
+	}
+	_ = b.cmd.Process.Kill()
+	_ = b.cmd.Wait() // it was killed
+	b.cmd = nil
+}
