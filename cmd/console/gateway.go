@@ -89,6 +89,7 @@ type Status struct {
 	Traffic     *Traffic               `json:"traffic"`      // null: no uplink
 	MemoryBytes uint64                 `json:"memory_bytes"` // resident
 	MemoryLimit int64                  `json:"memory_limit,omitempty"`
+	Clock       string                 `json:"clock,omitempty"` // what is wrong with it, as far as one can tell
 }
 
 // Held are readings that wait because the disk is almost full.

@@ -95,6 +95,9 @@ func TestRun_ClockJumps(t *testing.T) {
 			}
 			check(t, by)
 			stays.must(t, stays.Publish("dt/stays/x", 1, false, name))
+			if s, err := o.Status(t.Context()); err != nil || strings.HasPrefix(s.Clock, "clock not set: ") != (by < 0) {
+				t.Errorf("status says %q of the clock, %v", s.Clock, err)
+			}
 		})
 	}
 	restarted := func(name string, by time.Duration) {

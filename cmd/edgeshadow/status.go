@@ -40,6 +40,9 @@ func printStatus(w io.Writer, s console.Status) error {
 	printUplink(w, s)
 	printRelay(w, s.Relay)
 	printStore(w, s)
+	if s.Clock != "" {
+		fmt.Fprintf(w, "clock    %s\n", strings.TrimPrefix(s.Clock, "clock "))
+	}
 	fmt.Fprintf(w, "memory   %s", bytesText(int64(s.MemoryBytes)))
 	if s.MemoryLimit > 0 {
 		fmt.Fprintf(w, ", tries to stay below %s", bytesText(s.MemoryLimit))

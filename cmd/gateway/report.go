@@ -34,7 +34,7 @@ func (g *Gateway) Numbers() console.Status {
 	s := console.Status{
 		Thing: g.cfg.Load().Gateway.Thing, Version: g.options.Version, Boot: g.store.Boot(), Since: g.began, Uptime: time.Since(g.began).Round(time.Second).String(),
 		Clients: g.broker.Stats(), Access: g.access.Stats(), Store: g.store.Stats(), Buses: g.field.Stats(), MemoryBytes: resident(),
-		Held: g.floor.status(),
+		Held: g.floor.status(), Clock: g.ca.ClockHint(),
 	}
 	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
 		s.MemoryLimit = limit
