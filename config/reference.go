@@ -26,7 +26,7 @@ var references = map[string]bool{
 
 // byEnvironment are the references that may name a variable of the environment.
 // The package reads it: env:NAME.
-var byEnvironment = map[string]bool{"things.*.ble.bindkey": true}
+var byEnvironment = map[string]bool{"things.*.ble.bindkey": true, "access.principals[].password": true}
 
 // keyDigits is a key that was written where a reference to it belongs.
 var keyDigits = regexp.MustCompile(`^[0-9A-Fa-f]{24,}$`)

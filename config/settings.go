@@ -45,6 +45,7 @@ func (c *Config) Settings() []Setting {
 // listed is a setting as it is, and whether it may be shown.
 type listed struct {
 	Setting
+	shape  string
 	secret bool
 }
 
@@ -65,7 +66,7 @@ func (l *lister) value(w where, v reflect.Value) {
 		}
 		last := w.shape[strings.LastIndexByte(w.shape, '.')+1:]
 		secret = secret || secrets[last] && !references[w.shape]
-		l.found = append(l.found, listed{Setting{Path: w.path, Value: text}, secret})
+		l.found = append(l.found, listed{Setting{Path: w.path, Value: text}, w.shape, secret})
 		return
 	}
 	switch v.Kind() {

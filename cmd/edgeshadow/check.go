@@ -16,7 +16,7 @@ func checkCommand() *cobra.Command {
 	}
 	path := configFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		cfg, err := config.Load(*path)
+		cfg, err := config.Check(*path)
 		if err != nil {
 			return faulty(c, err)
 		}

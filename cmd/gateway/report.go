@@ -130,18 +130,18 @@ func (g *Gateway) Access() console.Access { return g.access }
 // Shadows is the shadow service.
 func (g *Gateway) Shadows() console.Shadows { return g.service }
 
-// SyncStatus is how each shadow stands to the cloud; nil without an uplink.
+// SyncStatus is how each shadow stands to the cloud; empty without an uplink.
 func (g *Gateway) SyncStatus() ([]bridge.ShadowStatus, error) {
 	if g.sync == nil {
-		return nil, nil
+		return []bridge.ShadowStatus{}, nil
 	}
 	return g.sync.Status()
 }
 
-// Decisions is the journal; nil without an uplink.
+// Decisions is the journal; empty without an uplink.
 func (g *Gateway) Decisions(id *shadow.ID) ([]bridge.Decision, error) {
 	if g.sync == nil {
-		return nil, nil
+		return []bridge.Decision{}, nil
 	}
 	return g.sync.Decisions(id)
 }

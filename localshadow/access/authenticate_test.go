@@ -94,6 +94,26 @@ func TestAuthenticate(t *testing.T) {
 	}
 }
 
+// A hash may be in the environment; one that is not there is told by its name.
+func TestAuthenticate_Environment(t *testing.T) {
+	hash, err := access.HashPassword([]byte("right"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("EDGESHADOW_TEST_HASH", hash+"\n")
+	entry := access.Entry{User: "ada", Password: "env:EDGESHADOW_TEST_HASH", Policies: []string{access.All}}
+	a := MustOpen(t, access.Config{Principals: []access.Entry{entry}})
+	mustAuthenticate(t, a, withPassword("ada", "right", "10.0.0.1"))
+	if _, err := a.Authenticate(withPassword("ada", "wrong", "10.0.0.1")); err == nil {
+		t.Error("a wrong password counts")
+	}
+	entry.Password = "env:EDGESHADOW_NO_SUCH_HASH"
+	if _, _, err := a.Prepare(access.Config{Principals: []access.Entry{entry}}); err == nil ||
+		!strings.Contains(err.Error(), "the environment has no EDGESHADOW_NO_SUCH_HASH") {
+		t.Errorf("a variable that is not set: %v", err)
+	}
+}
+
 // A password file that is none is told with its name, at the start and at a
 // reload, after which the old one still counts.
 func TestAuthenticate_BadHash(t *testing.T) {

@@ -25,7 +25,7 @@ type Entry struct {
 	Certificate string   `yaml:"certificate"` // glob on the certificate's common name
 	Anonymous   bool     `yaml:"anonymous"`   // on listeners that admit anonymous
 	User        string   `yaml:"user"`
-	Password    string   `yaml:"password"` // of User: a file with its hash, as "access passwd" makes it
+	Password    string   `yaml:"password"` // of User: where its hash is, as "access passwd" makes it: the path of a file, or env:NAME
 	Policies    []string `yaml:"policies"`
 }
 

@@ -1,7 +1,6 @@
 package access
 
 import (
-	"bytes"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -57,22 +56,38 @@ func HashPassword(password []byte) (string, error) {
 		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(key)), nil
 }
 
-// readHash reads a password file: one line, a hash of argon2id or bcrypt.
-func readHash(path string) (string, error) {
-	f, err := os.Open(path)
+// readHash reads the line that HashPassword makes, or one of bcrypt, from a file
+// or, as env:NAME, from the environment. Its errors never hold what was read.
+func readHash(where string) (string, error) {
+	text, err := readLine(where)
+	if err != nil {
+		return "", err
+	}
+	hash := strings.TrimSpace(text)
+	if _, err := parseHash(hash); err != nil {
+		return "", fmt.Errorf("%s: %w; edgeshadow access passwd makes one", where, err)
+	}
+	return hash, nil
+}
+
+func readLine(where string) (string, error) {
+	if name, ok := strings.CutPrefix(where, "env:"); ok {
+		text, ok := os.LookupEnv(name)
+		if !ok {
+			return "", fmt.Errorf("the environment has no %s", name)
+		}
+		return text, nil
+	}
+	f, err := os.Open(where)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxHashFile))
 	if err != nil {
-		return "", fmt.Errorf("read %s: %w", path, err)
+		return "", fmt.Errorf("read %s: %w", where, err)
 	}
-	hash := string(bytes.TrimSpace(text))
-	if _, err := parseHash(hash); err != nil {
-		return "", fmt.Errorf("%s: %w; edgeshadow access passwd makes one", path, err)
-	}
-	return hash, nil
+	return string(text), nil
 }
 
 // parsed is a hash of argon2id; a nil key stands for one of bcrypt.

@@ -41,7 +41,9 @@ func (r *Registry) Types() []Type {
 			}
 		}
 	}
-	return slices.SortedFunc(maps.Values(all), func(a, b Type) int { return cmp.Compare(a.Name, b.Name) })
+	types := slices.AppendSeq(make([]Type, 0, len(all)), maps.Values(all))
+	slices.SortFunc(types, func(a, b Type) int { return cmp.Compare(a.Name, b.Name) })
+	return types
 }
 
 // Type is one of Types, or a *Error.

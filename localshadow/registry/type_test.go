@@ -184,7 +184,7 @@ func TestRegistry_DeleteType(t *testing.T) {
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if types := MustOpen(t, dir, registry.Config{}).Types(); len(types) != 0 {
+	if types := MustOpen(t, dir, registry.Config{}).Types(); types == nil || len(types) != 0 {
 		t.Errorf("%+v", types)
 	}
 }
