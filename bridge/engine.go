@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -78,7 +76,8 @@ type Reconciler struct {
 	turns       int
 	batches     []*batch // of steps that may not be durable yet, in their order
 	stats       Stats
-	turned      chan struct{} // closed at the end of a turn, for those that wait for one
+	turned      chan struct{}        // closed at the end of a turn, for those that wait for one
+	verified    map[string]time.Time // by thing; when a comparison was last asked for
 }
 
 // Open makes a reconciler for the shadows that cfg takes in, with what the store
@@ -97,7 +96,7 @@ func Open(cfg Config, store *localshadow.Store, service *localshadow.Service, lo
 		arrivals: newInbox(),
 		changes:  map[shadow.ID]*change{}, own: map[shadow.ID]int64{},
 		ctx: context.Background(), book: newBook(cfg, now), pace: newPace(),
-		turned: make(chan struct{}),
+		turned: make(chan struct{}), verified: map[string]time.Time{},
 	}
 	r.window = window{log: log, tokens: []byte(r.tokens), expected: map[string]bool{}, busy: map[string]bool{}}
 	r.stamping.Store(cfg.stamps())
@@ -147,42 +146,6 @@ func (r *Reconciler) Connect(c Cloud) { r.cloud = c }
 
 // Meter names what counts the bytes of the connection, before Run.
 func (r *Reconciler) Meter(m Meter) { r.meter = m }
-
-// Know names things of this gateway. Things with a local shadow are known anyway.
-func (r *Reconciler) Know(things ...string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, t := range things {
-		r.learn(t)
-	}
-	r.poke()
-}
-
-// Things are those that are known, in order.
-func (r *Reconciler) Things() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Sorted(maps.Keys(r.book.known))
-}
-
-// learn takes a thing in.
-func (r *Reconciler) learn(thing string) {
-	if !r.book.known[thing] {
-		r.book.known[thing] = true
-		r.ask(thing)
-	}
-}
-
-// ask puts the shadows in line that a thing may have in the cloud alone: the
-// classic one, and those that the configuration names. The shadow protocol
-// lists nothing, so any other shows when it changes.
-func (r *Reconciler) ask(thing string) {
-	for _, name := range r.book.cfg.names() {
-		if id := (shadow.ID{Thing: thing, Name: name}); r.book.add(id, unknown) {
-			r.enqueue(id, command)
-		}
-	}
-}
 
 func (r *Reconciler) poke() {
 	select {

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"context"
 	"encoding/json"
 	"time"
 
@@ -46,48 +45,6 @@ func (r *Reconciler) Plan() ([]Step, error) {
 		out = append(out, step)
 	})
 	return out, err
-}
-
-// Verify compares the shadows of a thing with the cloud now, whatever they wait
-// for, and returns how they stand when all are compared, or when ctx ends.
-func (r *Reconciler) Verify(ctx context.Context, thing string) ([]ShadowStatus, error) {
-	of := func(id shadow.ID, _ rest) bool { return id.Thing == thing }
-	r.mu.Lock()
-	if !r.book.known[thing] {
-		r.mu.Unlock()
-		return nil, shadow.NotFound(shadow.ID{Thing: thing})
-	}
-	for _, id := range r.book.ring {
-		if id.Thing != thing {
-			continue
-		}
-		w := r.book.work(id)
-		w.flags |= doubt
-		if w.request == nil {
-			w.needGet, w.wake, w.paused, w.state = true, time.Time{}, false, ""
-		}
-		r.enqueue(id, command)
-	}
-	turned := r.turned
-	r.mu.Unlock()
-	r.poke()
-	for {
-		select {
-		case <-turned:
-		case <-ctx.Done():
-			return r.statuses(of)
-		}
-		r.mu.Lock()
-		turned = r.turned
-		waiting := false
-		for id := range r.book.all {
-			waiting = waiting || id.Thing == thing && r.book.peek(id).flags&doubt != 0
-		}
-		r.mu.Unlock()
-		if !waiting {
-			return r.statuses(of)
-		}
-	}
 }
 
 // Difference is a value that the two sides do not share.

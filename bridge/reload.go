@@ -37,14 +37,7 @@ func (r *Reconciler) commit(cfg Config, stored []shadow.ID) {
 			ring = append(ring, id)
 			continue
 		}
-		if b.peek(id).flags&first != 0 {
-			r.firsts--
-		}
-		if w := b.awake[id]; w != nil {
-			r.finish(w)
-			delete(b.awake, id)
-		}
-		delete(b.all, id)
+		r.drop(id)
 	}
 	clear(b.ring[len(ring):])
 	b.ring = ring

@@ -36,12 +36,32 @@ func (g *Gateway) openRegistry(cfg *config.Config) (err error) {
 	g.registry.Configure(configured(cfg))
 	g.registry.Changed = func(name string) {
 		g.access.Refresh()
-		if _, err := g.registry.Get(name); err == nil && g.sync != nil {
+		if _, err := g.registry.Get(name); err != nil {
+			g.forget(name)
+		} else if g.sync != nil {
 			g.sync.Know(name)
 		}
 	}
 	g.service.Observe(toucher{g.registry})
 	return nil
+}
+
+// forget ends the comparisons of a thing that has no entry, no configuration and
+// no certificate any more, unless it has a shadow.
+func (g *Gateway) forget(thing string) {
+	if g.sync == nil || thing == g.cfg.Load().Gateway.Thing {
+		return
+	}
+	if _, err := g.registry.Get(thing); err == nil {
+		return
+	}
+	enrolled, err := g.access.Enrolled()
+	if _, ok := enrolled[thing]; ok || err != nil {
+		return
+	}
+	if err := g.sync.Forget(thing); err != nil {
+		g.log.Warn("a thing that is gone is compared with the cloud until the restart", "thing", thing, "err", err)
+	}
 }
 
 // configured are the things of the configuration.
@@ -72,9 +92,15 @@ func (g *Gateway) runRegistry(ctx context.Context) error { return g.registry.Run
 // prepareRegistry also takes the things of the new configuration.
 func (g *Gateway) prepareRegistry(cfg *config.Config) (commit, discard func(), err error) {
 	take, discard, err := g.registry.Prepare(cfg.Registry)
+	was := g.cfg.Load().Things
 	return func() {
 		take()
 		g.registry.Configure(configured(cfg))
+		for name := range was {
+			if _, stays := cfg.Things[name]; !stays {
+				g.forget(name)
+			}
+		}
 	}, discard, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -88,6 +89,48 @@ func TestGateway_Reload(t *testing.T) {
 	}
 	if st := client.Status(); st.Connects != 1 || st.State != upstream.Up {
 		t.Errorf("the client is %s after %d connections", st.State, st.Connects)
+	}
+}
+
+// TestGateway_ReloadCloud gives the uplink another budget, and takes things away:
+// both hold at once, and what has no shadow is compared no more.
+func TestGateway_ReloadCloud(t *testing.T) {
+	plc := modbustest.MustServe(t)
+	plc.SetHolding(1, 0, 20)
+	const boiler = `  boiler: {bus: plc, every: 20ms, points: {temperature: {at: "holding:0", type: int16}}}`
+	yaml := func(things, budget string) string {
+		return fmt.Sprintf("gateway: {thing: gw}\nbroker: {listeners: [{address: '127.0.0.1:0'}]}\nbuses: {plc: {type: modbus-tcp, host: %q}}\nthings:\n%s\n"+
+			"cloud: {endpoint: 'mqtt://%s', budget: %s}", plc.Addr(), things, porttest.MustFindAddress(t), budget)
+	}
+	const pump = `  pump: {attributes: {site: attic}}` // an MQTT device that has not been heard yet
+	dir := t.TempDir()
+	g := MustRun(t, dir, MustLoad(t, dir, yaml(boiler+"\n"+pump, "{per_day: 20MiB}")))
+	awaitReported(t, g, "boiler", `"temperature":20`)
+	if got := g.Sync().Stats().Budget; got.BytesPerDay != 20<<20 || got.OpsPerDay != 0 {
+		t.Errorf("budget %+v", got)
+	}
+	if _, err := g.CreateThing(t.Context(), "lamp", "", nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := g.Sync().Things(); !slices.Equal(got, []string{"boiler", "gw", "lamp", "pump"}) {
+		t.Errorf("synced are %q", got)
+	}
+	if err := g.DeleteThing(t.Context(), "lamp"); err != nil {
+		t.Fatal(err)
+	}
+	if got := g.Sync().Things(); !slices.Equal(got, []string{"boiler", "gw", "pump"}) {
+		t.Errorf("without lamp synced are %q", got)
+	}
+	mustWriteConfig(t, dir, yaml(boiler, "{per_day: 10MiB, shadow_ops_per_day: 500}"))
+	if _, err := g.Gateway.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if got := g.Sync().Stats().Budget; got.BytesPerDay != 10<<20 || got.OpsPerDay != 500 {
+		t.Errorf("after the reload the budget is %+v", got)
+	}
+	things := g.Sync().Things()
+	if slices.Contains(things, "pump") || !slices.Contains(things, "boiler") {
+		t.Errorf("after the reload synced are %q", things)
 	}
 }
 
