@@ -34,3 +34,14 @@ func (r *Reconciler) Base(id shadow.ID) (state shadow.State, number int64, exist
 	})
 	return state, number, exists
 }
+
+// SettledRecord is the record of a shadow whose first version both sides have.
+func SettledRecord(state shadow.State) []byte {
+	r := &record{Settled: 1}
+	r.setBase(shadow.Document{State: state}, 1, 1)
+	data, err := r.encode()
+	if err != nil {
+		panic(err)
+	}
+	return data
+}

@@ -109,18 +109,3 @@ func TestShow(t *testing.T) {
 		}
 	}
 }
-
-func TestSize(t *testing.T) {
-	for text, want := range map[string]config.Size{"512KiB": 512 << 10, "64MiB": 64 << 20, "2 GiB": 2 << 30, "0MiB": 0} {
-		var got config.Size
-		if err := got.UnmarshalText([]byte(text)); err != nil || got != want {
-			t.Errorf("%s: got %d, %v; want %d", text, got, err, want)
-		}
-	}
-	for _, text := range []string{"", "64", "64MB", "-1MiB", "1.5GiB", "2000000GiB"} {
-		var got config.Size
-		if err := got.UnmarshalText([]byte(text)); err == nil {
-			t.Errorf("%q: got %d, want an error", text, got)
-		}
-	}
-}

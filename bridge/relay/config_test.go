@@ -117,7 +117,7 @@ func TestSize(t *testing.T) {
 			t.Errorf("%s: %d, %v, want %d", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "64", "64MB", "-1MiB", "MiB", "1e9GiB", "99999999999GiB"} {
+	for _, text := range []string{"", "64", "64MB", "-1MiB", "MiB", "1.5GiB", "1e9GiB", "99999999999GiB"} {
 		var got relay.Size
 		if err := got.UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q is %d", text, got)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,7 +31,8 @@ type cloud struct {
 	mu      sync.Mutex
 	got     []upstream.Message
 	changed chan struct{}
-	silent  bool // notes nothing
+	silent  bool // notes nothing, and counts
+	counted atomic.Int64
 }
 
 func (c *cloud) ID() string { return "notes" }
@@ -43,7 +45,11 @@ func (c *cloud) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { retu
 func (c *cloud) OnACLCheck(*mochi.Client, string, bool) bool              { return true }
 
 func (c *cloud) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {
-	if cl.Net.Inline || c.silent {
+	if cl.Net.Inline {
+		return pk, nil
+	}
+	if c.silent {
+		c.counted.Add(1)
 		return pk, nil
 	}
 	c.mu.Lock()
