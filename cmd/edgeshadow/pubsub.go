@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -59,8 +60,11 @@ func pubCommand() *cobra.Command {
 	topic := c.Flags().StringP("topic", "t", "", "topic")
 	c.Flags().StringVarP(&t.text, "message", "m", "", "payload; default: standard input")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if *topic == "" {
+		if !c.Flags().Changed("topic") {
 			return errNoTopic(c)
+		}
+		if err := plain(c, *topic); err != nil {
+			return err
 		}
 		payload := []byte(t.text)
 		if !c.Flags().Changed("message") {
@@ -117,6 +121,11 @@ func pubsubCommand() *cobra.Command {
 		if subscribes && publishes && *mode != "both" {
 			return usageError{fmt.Errorf("mode %q; want both, publish or subscribe", *mode), c.CommandPath()}
 		}
+		if publishes {
+			if err := plain(c, t.topics[0]); err != nil {
+				return err
+			}
+		}
 		return t.run(c, func(ctx context.Context) error {
 			if subscribes {
 				if err := t.subscribe(ctx); err != nil {
@@ -142,6 +151,14 @@ func pubsubCommand() *cobra.Command {
 
 func errNoTopic(c *cobra.Command) error {
 	return usageError{errors.New("--topic is missing"), c.CommandPath()}
+}
+
+// plain refuses what a broker would end the connection for.
+func plain(c *cobra.Command, topic string) error {
+	if topic == "" || strings.ContainsAny(topic, "+#") {
+		return usageError{fmt.Errorf("%q is no topic of a message", topic), c.CommandPath()}
+	}
+	return nil
 }
 
 // echoTimeout is how long pubsub waits for the rest of what it sent itself.
@@ -183,7 +200,7 @@ func (t *talk) run(c *cobra.Command, work func(context.Context) error) error {
 	err = work(ctx)
 	t.sent.Wait()
 	if lost := context.Cause(ctx); errors.Is(lost, pubsub.ErrLost) {
-		return lost
+		return hintedError{lost, "the log of the broker says why (journalctl -u edgeshadow); edgeshadow access denied tells what a policy refused"}
 	}
 	if c.Context().Err() != nil {
 		return nil
