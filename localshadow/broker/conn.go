@@ -57,7 +57,8 @@ type conn struct {
 	held      held
 
 	mu       sync.Mutex
-	client   *mqtt.Client // once CONNECT was accepted
+	client   *mqtt.Client  // once CONNECT was accepted
+	silence  time.Duration // of the peer that is borne; 0: any, or no CONNECT was accepted
 	pending  []byte
 	queued   int  // bytes pending and being written
 	wanted   bool // the session waits for room
@@ -112,19 +113,26 @@ func (c *conn) hangUp(broken bool) {
 	_ = last.Close()
 }
 
-// admit notes whose connection it is, once CONNECT was accepted.
+// admit notes whose connection it is, once CONNECT was accepted, and how long
+// its peer may be silent [MQTT-3.1.2-24].
 func (c *conn) admit(cl *mqtt.Client) {
 	c.mu.Lock()
 	c.client = cl
+	c.silence = time.Duration(cl.State.Keepalive) * time.Second * 3 / 2
 	c.mu.Unlock()
 }
 
-// SetDeadline sets the read half only: the other belongs to flush.
+// SetDeadline sets the read half only: the other belongs to flush. That of the
+// keep-alive is not as mochi reckons it, in whole seconds of 16 bits: a keep-alive
+// of 1 would be one of 1 s, and one of 43691 over at once.
 func (c *conn) SetDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed || c.err != nil {
 		return net.ErrClosed
+	}
+	if c.silence > 0 {
+		t = time.Now().Add(c.silence)
 	}
 	return c.Conn.SetReadDeadline(t)
 }

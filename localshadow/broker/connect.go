@@ -49,11 +49,11 @@ func (h *hook) OnConnect(cl *mqtt.Client, pk packets.Packet) error {
 		_ = h.b.server.SendConnack(cl, code, false, nil)
 		return code
 	}
-	c.admit(cl)
 	if cl.Properties.ProtocolVersion == 5 && (cl.State.Keepalive == 0 || cl.State.Keepalive > maxKeepalive) {
 		cl.State.Keepalive = maxKeepalive
 		cl.State.ServerKeepalive = true // [MQTT-3.2.2-21]
 	}
+	c.admit(cl)
 	cl.State.Inflight.ResetReceiveQuota(1 << 30) // exchanges are bounded in readPublish
 	return nil
 }

@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"testing"
+	"time"
 
 	"edgeshadow/localshadow/broker"
 )
@@ -105,6 +106,7 @@ func TestStandard_KeepAlive(t *testing.T) {
 		watch.mustSubscribe(t, version, 1, "will/#", 2)
 		p := mustDial(t, b)
 		body := append(text("MQTT"), version, clean|4|0x10, 0, 1)
+		began := time.Now()
 		p.send(t, 0x10, body, none(version), text("c"), none(version), text("will/c"), text("silent"))
 		p.expect(t, connack)
 		if version == v5 {
@@ -113,8 +115,23 @@ func TestStandard_KeepAlive(t *testing.T) {
 			}
 		}
 		p.expectClosed(t)
+		if got := time.Since(began); got < 1500*time.Millisecond {
+			t.Errorf("silent for %v only", got)
+		}
 		if m := watch.expectPublish(t, version); m.payload != "silent" || m.header != qos2 {
 			t.Errorf("will %#x %q", m.header, m.payload)
 		}
 	})
+}
+
+// 3.1.2.10: one and a half of the longest keep-alives are more than 65535 s.
+func TestStandard_LongKeepAlive(t *testing.T) {
+	b, _ := MustServe(t)
+	p := mustDial(t, b)
+	p.send(t, 0x10, append(text("MQTT"), v3, clean, 0xaa, 0xab), text("c")) // 43691
+	p.expect(t, connack)
+	for range 3 {
+		p.send(t, pingreq)
+		p.expect(t, pingresp)
+	}
 }
