@@ -70,7 +70,7 @@ func Open(cfg *config.Config, o Options) (_ *Gateway, err error) {
 	if err = g.openRegistry(cfg); err != nil {
 		return nil, err
 	}
-	if g.access, err = access.Open(cfg.Access, g.store, access.Options{CA: g.ca, Things: things{g.registry}, Enrolled: g.enrolled, Expected: g.openLAN, Log: log}); err != nil {
+	if g.access, err = access.Open(cfg.Access, g.store, access.Options{CA: g.ca, Things: things{g.registry}, Enrolled: g.enrolled, Revoked: g.forget, Expected: g.openLAN, Log: log}); err != nil {
 		return nil, err
 	}
 	listen := g.brokerConfig(cfg)

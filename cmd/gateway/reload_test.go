@@ -121,6 +121,18 @@ func TestGateway_ReloadCloud(t *testing.T) {
 	if got := g.Sync().Things(); !slices.Equal(got, []string{"boiler", "gw", "pump"}) {
 		t.Errorf("without lamp synced are %q", got)
 	}
+	if _, err := g.Gateway.Enroll(t.Context(), "tag"); err != nil {
+		t.Fatal(err)
+	}
+	if got := g.Sync().Things(); !slices.Equal(got, []string{"boiler", "gw", "pump", "tag"}) {
+		t.Errorf("with an enrolled thing synced are %q", got)
+	}
+	if _, err := g.Revoke(t.Context(), "tag"); err != nil {
+		t.Fatal(err)
+	}
+	if got := g.Sync().Things(); !slices.Equal(got, []string{"boiler", "gw", "pump"}) {
+		t.Errorf("after its certificate was revoked synced are %q", got)
+	}
 	mustWriteConfig(t, dir, yaml(boiler, "{per_day: 10MiB, shadow_ops_per_day: 500}"))
 	if _, err := g.Gateway.Reload(); err != nil {
 		t.Fatal(err)

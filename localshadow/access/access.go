@@ -32,6 +32,8 @@ type Options struct {
 	Things Things // nil: things have neither types nor attributes
 	// Enrolled is told of each thing that gets a certificate.
 	Enrolled func(thing string)
+	// Revoked is told of each thing that loses one.
+	Revoked func(thing string)
 	// Expected is called when a token waits for a device.
 	Expected func()
 	Log      *slog.Logger
@@ -47,6 +49,7 @@ type Access struct {
 	store  *localshadow.Store
 
 	enrolled func(thing string)
+	lost     func(thing string) // a certificate
 	expected func()
 
 	changing sync.Mutex // one change of state at a time
@@ -89,7 +92,7 @@ func Open(cfg Config, store *localshadow.Store, o Options) (*Access, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &Access{ca: o.CA, things: o.Things, log: o.Log, store: store, enrolled: o.Enrolled, expected: o.Expected}
+	a := &Access{ca: o.CA, things: o.Things, log: o.Log, store: store, enrolled: o.Enrolled, lost: o.Revoked, expected: o.Expected}
 	s := &state{put: map[string]*Policy{}, keys: map[string]Key{}, revoked: map[string]bool{}}
 	if o.CA != nil {
 		var err error

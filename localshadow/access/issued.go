@@ -213,6 +213,19 @@ func (a *Access) revoke(ids []string, why string) error {
 	})
 	a.log.Info("certificates revoked", "certificates", ids, "of", why)
 	a.end("its certificate is revoked", func(_, certificate string) bool { return slices.Contains(ids, certificate) })
+	if a.lost == nil {
+		return nil
+	}
+	all, err := a.List()
+	if err != nil {
+		a.log.Warn("whose certificates were revoked is not known", "err", err) // they are, and it was said
+		return nil
+	}
+	for _, i := range all {
+		if slices.Contains(ids, i.ID) {
+			a.lost(i.Thing)
+		}
+	}
 	return nil
 }
 
