@@ -39,6 +39,7 @@ type Driver struct {
 	err     string                    // why there is none, or no bluetoothd
 	frames  uint64
 	dropped uint64
+	busy    time.Time // since when it is at something; zero: it waits
 }
 
 // New is the driver of the things that are Bluetooth devices; their sections are
@@ -107,6 +108,7 @@ func (d *Driver) Run(ctx context.Context, emit func(...adapters.Reading)) error 
 		if err := d.Listen(ctx, emit); err != nil {
 			d.fail(err)
 		}
+		d.turn(time.Time{})
 		if time.Since(began) > time.Minute {
 			again.Reset()
 		}
@@ -121,6 +123,7 @@ func (d *Driver) Listen(ctx context.Context, emit func(...adapters.Reading)) err
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := newSignals()
+	d.turn(time.Now())
 	conn, err := dbus.ConnectSystemBus(dbus.WithSignalHandler(s))
 	if err != nil {
 		return fmt.Errorf("connect to the D-Bus of the system: %w", err)
@@ -148,18 +151,22 @@ func (d *Driver) Listen(ctx context.Context, emit func(...adapters.Reading)) err
 		// What comes and goes goes before what is said.
 		select {
 		case sig := <-s.control:
+			d.turn(time.Now())
 			run.control(sig)
 			continue
 		default:
 		}
+		d.turn(time.Time{})
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-conn.Context().Done():
 			return errStopped
 		case sig := <-s.control:
+			d.turn(time.Now())
 			run.control(sig)
 		case sig := <-s.adverts:
+			d.turn(time.Now())
 			run.advert(sig)
 		}
 		if s.lost.Swap(false) {

@@ -16,11 +16,21 @@ func (r *radio) inherit(was adapters.Radio) {
 	r.stats = was
 }
 
+// turn tells a watchdog when the driver began what it is at; zero: it waits.
+func (d *Driver) turn(began time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.busy = began
+}
+
 // Stats is what the adapters did since the start.
 func (d *Driver) Stats() adapters.BusStats {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := adapters.BusStats{Type: DriverName, Address: "bluetoothd", Frames: d.frames, Discarded: d.dropped, Err: d.err}
+	if !d.busy.IsZero() {
+		s.BusySince = new(d.busy)
+	}
 	problems := []string{}
 	for _, r := range d.radios {
 		radio := r.snapshot(time.Now())

@@ -110,6 +110,7 @@ func (d *Driver) Run(ctx context.Context, emit func(...adapters.Reading)) error 
 	opening.Reset()
 	for ctx.Err() == nil {
 		d.adopt()
+		d.turn(time.Now()) // the kernel may take its time, or hang
 		p, err := port.Open(d.name, d.setup.line, d.setup.rs485)
 		if err == nil {
 			d.up(p)
@@ -125,6 +126,7 @@ func (d *Driver) Run(ctx context.Context, emit func(...adapters.Reading)) error 
 			}
 		}
 		d.down(err)
+		d.turn(time.Time{})
 		pause(ctx, opening.NextBackOff())
 	}
 	return nil
@@ -159,6 +161,7 @@ func (d *Driver) serve(ctx context.Context, p *port.Port, emit func(...adapters.
 			return nil
 		}
 		now := time.Now()
+		d.turn(now) // a read waits for a second at most
 		if err := d.send(p, now, emit); err != nil {
 			return err
 		}
@@ -245,7 +248,7 @@ func (d *Driver) stop() {
 	d.fail(errDown)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.running, d.stats.Connected = false, false
+	d.running, d.stats.Connected, d.stats.BusySince = false, false, nil
 }
 
 // pause waits, or until ctx ends.

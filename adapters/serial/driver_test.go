@@ -24,8 +24,8 @@ const patience = 20 * time.Second
 
 func num(text string) json.Number { return json.Number(text) }
 
-// MustRun runs a driver of a port until the test ends.
-func MustRun(tb testing.TB, name string, things map[string]serial.Thing) (*serial.Driver, *fieldtest.Readings) {
+// MustNew is a driver of a port.
+func MustNew(tb testing.TB, name string, things map[string]serial.Thing) *serial.Driver {
 	tb.Helper()
 	for thing, c := range things {
 		c.Port = name
@@ -33,7 +33,13 @@ func MustRun(tb testing.TB, name string, things map[string]serial.Thing) (*seria
 		fault := func(key, text string) { tb.Errorf("%s.%s: %s", thing, key, text) }
 		c.Validate(c.Points, fault, fault)
 	}
-	d := serial.New(name, things, nil)
+	return serial.New(name, things, nil)
+}
+
+// MustRun runs a driver of a port until the test ends.
+func MustRun(tb testing.TB, name string, things map[string]serial.Thing) (*serial.Driver, *fieldtest.Readings) {
+	tb.Helper()
+	d := MustNew(tb, name, things)
 	r := &fieldtest.Readings{}
 	ctx, cancel := context.WithCancel(tb.Context())
 	done := make(chan error, 1)
@@ -324,5 +330,40 @@ func TestDriver_Tap(t *testing.T) {
 	})
 	if d := cmp.Diff([3]string{"v=1\r\n", "v=1", "?\r"}, seen); !errors.Is(err, enough) || d != "" {
 		t.Errorf("%v, heard, framed, sent (-want +got)\n%s", err, d)
+	}
+}
+
+// A watchdog sees since when the driver is at what it is at, and that it gets on.
+func TestDriver_TellsItsTurn(t *testing.T) {
+	dev := serialtest.MustOpen(t)
+	d := MustNew(t, dev.Path(), map[string]serial.Thing{"scale-1": {Config: serial.Config{
+		Frame: serial.Frame{End: "\r\n"}, Parse: `(?P<weight>[+-]\d+\.\d)kg`,
+	}}})
+	ctx, cancel := context.WithCancel(t.Context())
+	var first sync.Once
+	hung, release := make(chan *time.Time), make(chan struct{})
+	done := make(chan error, 1)
+	go func() {
+		done <- d.Run(ctx, func(...adapters.Reading) {
+			first.Do(func() {
+				hung <- d.Stats().BusySince
+				<-release
+			})
+		})
+	}()
+	awaitOpen(t, d)
+	dev.Say("kg\r\n+12.5kg\r\n") // the first may be cut
+	began := <-hung
+	if began == nil {
+		t.Fatal("a driver that hangs rests")
+	}
+	if now := d.Stats().BusySince; now == nil || !now.Equal(*began) {
+		t.Errorf("a driver that hangs is busy since %v, want %v", now, began)
+	}
+	release <- struct{}{}
+	fieldtest.Await(t, "it gets on", func() bool { now := d.Stats().BusySince; return now != nil && now.After(*began) })
+	cancel()
+	if err := <-done; err != nil || d.Stats().BusySince != nil {
+		t.Errorf("it ended with %v, busy since %v", err, d.Stats().BusySince)
 	}
 }

@@ -137,9 +137,7 @@ func (d *Driver) transmit(p *port.Port, t template, point adapters.Point, value 
 	d.count(len(data))
 	d.tapped(Chunk{Sent: data})
 	d.exchange.deadline = d.exchange.deadline.Add(d.setup.line.Time(len(data)))
-	d.busySince(time.Now()) // a line that nobody drains may take no more, for ever
 	err = p.Write(data, time.Second)
-	d.busySince(time.Time{})
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil // it is not answered: that is told
 	}

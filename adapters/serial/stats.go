@@ -39,13 +39,13 @@ func (d *Driver) count(n int) {
 	d.stats.SkippedBytes = d.framer.stats.Skipped
 }
 
-// busySince tells what a watchdog looks at: since when the line is written to.
-func (d *Driver) busySince(at time.Time) {
+// turn tells a watchdog when the driver began what it is at; zero: it rests.
+func (d *Driver) turn(began time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.stats.BusySince = nil
-	if !at.IsZero() {
-		d.stats.BusySince = &at
+	if !began.IsZero() {
+		d.stats.BusySince = &began
 	}
 }
 

@@ -26,7 +26,10 @@ func NewFloor(space func() (localshadow.Space, error)) *Floor { return &Floor{fl
 func (f *Floor) Check() error         { return f.f.check() }
 func (f *Floor) Status() console.Held { return f.f.status() }
 
-var Stuck = stuck
+var (
+	Stuck    = stuck
+	StuckBus = stuckBus
+)
 
 // Enroll issues a certificate, as the API does.
 func (g *Gateway) Enroll(ctx context.Context, thing string) (access.Bundle, error) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
+	"edgeshadow/adapters"
 	"edgeshadow/bridge/upstream"
 	"edgeshadow/localshadow"
 )
@@ -50,7 +51,7 @@ func (g *Gateway) watch(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 			if beating && silent == nil {
-				silent = errors.New("the store does not commit")
+				silent = errors.New("the store, a driver or the reconciler does not answer")
 				g.log.Error("watchdog not fed", "err", silent)
 			}
 			continue
@@ -79,16 +80,24 @@ func (g *Gateway) alive() error {
 		return err
 	}
 	now := time.Now()
-	for _, b := range g.field.Stats() {
-		if b.BusySince != nil && now.Sub(*b.BusySince) > stuckTurn {
-			return fmt.Errorf("bus %s is stuck since %s", b.Bus, b.BusySince.Format(time.TimeOnly))
-		}
+	if err := stuckBus(g.field.Stats(), now); err != nil {
+		return err
 	}
 	if g.uplink == nil {
 		return nil
 	}
 	g.sync.Stats() // a turn that does not end holds its lock
 	return stuck(g.uplink.Status(), now)
+}
+
+// stuckBus is how a driver that hangs looks.
+func stuckBus(buses []adapters.BusStats, now time.Time) error {
+	for _, b := range buses {
+		if b.BusySince != nil && now.Sub(*b.BusySince) > stuckTurn {
+			return fmt.Errorf("bus %s is stuck since %s", b.Bus, b.BusySince.Format(time.TimeOnly))
+		}
+	}
+	return nil
 }
 
 // stuck is how an uplink that does not move looks.

@@ -10,8 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"edgeshadow/adapters"
 	"edgeshadow/bridge/upstream"
 	"edgeshadow/cmd/gateway"
+	"edgeshadow/localshadow"
+	"edgeshadow/localshadow/shadow"
 )
 
 // systemd is told of the start, of life, of a reload and of the stop.
@@ -56,6 +59,68 @@ func TestGateway_Notify(t *testing.T) {
 		awaitTold("READY=1")
 	})
 	awaitTold("STOPPING=1")
+}
+
+// A store that does not get on leaves systemd without a sign, and goes on to give
+// them when it does.
+func TestGateway_WatchdogStarves(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "notify")
+	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	t.Setenv("NOTIFY_SOCKET", socket)
+	t.Setenv("WATCHDOG_USEC", "150000")
+	fed := func(patience time.Duration) bool {
+		buf := make([]byte, 4096)
+		for deadline := time.Now().Add(patience); ; {
+			if err := l.SetReadDeadline(deadline); err != nil {
+				t.Fatal(err)
+			}
+			n, err := l.Read(buf)
+			if err != nil {
+				return false
+			}
+			if slices.Contains(strings.Split(string(buf[:n]), "\n"), "WATCHDOG=1") {
+				return true
+			}
+		}
+	}
+	dir := t.TempDir()
+	g := MustRun(t, dir, MustLoad(t, dir, "broker: {listeners: [{address: '127.0.0.1:0'}]}"))
+	if !fed(patience) {
+		t.Fatal("the watchdog is not fed")
+	}
+	hold, held := make(chan struct{}), make(chan error, 1)
+	go func() {
+		held <- g.Service().Sync(t.Context(), shadow.ID{Thing: "lamp"}, func(*localshadow.SyncTx) error { <-hold; return nil })
+	}()
+	for fed(time.Second) { // what was sent before it held, and then nothing for six times the interval
+	}
+	close(hold)
+	if err := <-held; err != nil {
+		t.Error(err)
+	}
+	if !fed(patience) {
+		t.Error("the watchdog is not fed again")
+	}
+}
+
+// A bus whose step does not end starves the watchdog; one that rests, or is at a
+// step that may take its time, does not.
+func TestStuckBus(t *testing.T) {
+	now := time.Now()
+	at := func(ago time.Duration) adapters.BusStats {
+		return adapters.BusStats{Bus: "rs485", BusySince: new(now.Add(-ago))}
+	}
+	if err := gateway.StuckBus([]adapters.BusStats{{Bus: "plc"}, at(time.Minute)}, now); err != nil {
+		t.Errorf("one rests, one is busy: %v", err)
+	}
+	err := gateway.StuckBus([]adapters.BusStats{{Bus: "plc"}, at(4 * time.Minute)}, now)
+	if err == nil || !strings.Contains(err.Error(), "bus rs485 is stuck since ") {
+		t.Errorf("one hangs: %v", err)
+	}
 }
 
 // An uplink that moves feeds the watchdog, also while the cloud is gone for days.
