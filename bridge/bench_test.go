@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,7 +76,19 @@ func benchmarkReconciler(b *testing.B) {
 	patience, stop := context.WithTimeout(ctx, time.Minute)
 	defer stop()
 	round := 0
+	var accepted atomic.Int64
+	broker.Watch(func(m cloudtest.Moment, topic string, _ []byte) bool {
+		if m == cloudtest.Leaving && strings.HasSuffix(topic, "/update/accepted") {
+			accepted.Add(1)
+		}
+		return true
+	})
+	// all waits until the cloud has accepted what was written, and the reconciler
+	// has taken that in.
 	all := func(n int) {
+		for accepted.Load() < int64(reconciled*(n+1)) || rec.Stats().Dirty > 0 {
+			time.Sleep(100 * time.Microsecond)
+		}
 		want := map[string]any{"reported": map[string]any{"n": float64(n)}}
 		for i := range reconciled {
 			if err := cloud.AwaitShadow(patience, fmt.Sprint("t", i), "", want); err != nil {
