@@ -123,6 +123,9 @@ func TestCA_ServerCertificate(t *testing.T) {
 			t.Errorf("%s: %v", host, err)
 		}
 	}
+	if err := c.VerifyHostname(access.LANHost()); err != nil {
+		t.Errorf("what devices are told to connect to: %v", err)
+	}
 	if again, _ := ca.ServerCertificate(nil); again != pair {
 		t.Error("a new certificate for the same names")
 	}

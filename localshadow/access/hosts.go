@@ -3,6 +3,7 @@ package access
 import (
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -29,13 +30,32 @@ func Hosts() []string {
 }
 
 // LANHost is one of Hosts for a command that a device runs: an address, because
-// names of the LAN are often known to nobody.
+// names of the LAN are often known to nobody. That of a network card comes before
+// those of bridges and tunnels, which no device can reach.
 func LANHost() string {
+	if all, err := net.Interfaces(); err == nil {
+		for _, i := range all {
+			if _, err := os.Stat(filepath.Join("/sys/class/net", i.Name, "device")); err != nil || i.Flags&net.FlagUp == 0 {
+				continue
+			}
+			addresses, _ := i.Addrs() // one that is gone by now has none
+			for _, a := range addresses {
+				if n, ok := a.(*net.IPNet); ok && reachable(n.IP) {
+					return n.IP.String()
+				}
+			}
+		}
+	}
 	all := Hosts()
 	for _, h := range all {
-		if ip := net.ParseIP(h); ip != nil && ip.To4() != nil && !ip.IsLoopback() && !ip.IsLinkLocalUnicast() {
+		if reachable(net.ParseIP(h)) {
 			return h
 		}
 	}
 	return all[0]
+}
+
+// reachable tells of an IPv4 address whether devices may know the way to it.
+func reachable(ip net.IP) bool {
+	return ip.To4() != nil && !ip.IsLoopback() && !ip.IsLinkLocalUnicast()
 }
