@@ -19,6 +19,7 @@ import (
 //	r/…                   the registry
 //	a/…                   access: issued certificates, keys, tokens, policies
 //	f/…                   since when values of wired things are desired
+//	g/…                   what the gateway counted
 //	m/…                   the store's own: boot counter, gateway id, age, journal
 //	~…                    chunks of large values (value.go)
 const (

@@ -84,14 +84,13 @@ func openJournal(dir, name string, class Class, origin Origin, log *slog.Logger)
 	}
 	j.progress, j.base = loadState(j.dir)
 	j.head = j.progress.low
-	entries, err := os.ReadDir(j.dir) // sorted, and so are the segments
+	paths, err := Segments(j.dir)
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range entries {
-		if first, ok := parseSegment(e.Name()); ok {
-			j.segments = append(j.segments, &segment{path: filepath.Join(j.dir, e.Name()), first: first})
-		}
+	for _, path := range paths {
+		first, _ := parseSegment(filepath.Base(path))
+		j.segments = append(j.segments, &segment{path: path, first: first})
 	}
 	if len(j.segments) > 0 {
 		j.progress.below(j.segments[0].first)

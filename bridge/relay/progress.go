@@ -87,10 +87,10 @@ func (p *progress) pending(head uint64) int64 {
 // The file of a journal's progress and clock: version, clock, low, spans, each
 // a little-endian 64 bit number, and the CRC32C of all before it. It is
 // replaced as a whole, without an fsync: when it is lost, messages come twice.
-const (
-	stateName    = "state"
-	stateVersion = 1
-)
+const stateVersion = 1
+
+// StateName is the file's, in the folder of the journal.
+const StateName = "state"
 
 func saveState(dir string, p progress, clock time.Duration, sync bool) error {
 	data := binary.LittleEndian.AppendUint64(nil, stateVersion)
@@ -101,7 +101,7 @@ func saveState(dir string, p progress, clock time.Duration, sync bool) error {
 		data = binary.LittleEndian.AppendUint64(data, s.to)
 	}
 	data = binary.LittleEndian.AppendUint32(data, crc32.Checksum(data, castagnoli))
-	path := filepath.Join(dir, stateName)
+	path := filepath.Join(dir, StateName)
 	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
@@ -121,7 +121,7 @@ func saveState(dir string, p progress, clock time.Duration, sync bool) error {
 
 // loadState reads what was saved; nothing when there is none or it is damaged.
 func loadState(dir string) (p progress, clock time.Duration) {
-	data, err := os.ReadFile(filepath.Join(dir, stateName))
+	data, err := os.ReadFile(filepath.Join(dir, StateName))
 	if err != nil {
 		return progress{}, 0
 	}

@@ -111,7 +111,7 @@ func (r *Relay) needed(all rules, classes Classes) Classes {
 		}
 		if class, ok := known[name]; ok {
 			out[name] = class
-		} else if _, err := os.Stat(filepath.Join(r.dir, name, stateName)); err == nil {
+		} else if _, err := os.Stat(filepath.Join(r.dir, name, StateName)); err == nil {
 			out[name] = known[DefaultClass] // nothing comes any more, what is there is sent
 		}
 	}

@@ -36,6 +36,21 @@ func parseSegment(name string) (first uint64, ok bool) {
 	return first, err == nil
 }
 
+// Segments are the files of the journal in a folder, oldest first.
+func Segments(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir) // sorted, and so are the segments
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	for _, e := range entries {
+		if _, ok := parseSegment(e.Name()); ok {
+			paths = append(paths, filepath.Join(dir, e.Name()))
+		}
+	}
+	return paths, nil
+}
+
 // note counts a record that is in the file now.
 func (s *segment) note(r *record) {
 	s.next, s.newest = r.seq+1, max(s.newest, r.clock)

@@ -17,7 +17,7 @@ import (
 func backupCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup FILE",
-		Short: "Write store, CA and configuration of the running gateway into a file, which holds secrets",
+		Short: "Write store, CA, configuration and what waits for the cloud of the running gateway into a file, which holds secrets",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			size, err := backup(c.Context(), args[0])

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"edgeshadow/bridge/relay"
 	"edgeshadow/config"
 )
 
@@ -24,6 +25,7 @@ const (
 	backupManifest = "manifest.json"
 	backupStore    = "store/"  // pieces of the dump, by number
 	backupPKI      = "pki/"    // <store.path>/pki
+	backupRelay    = "relay/"  // <store.path>/relay, a folder for each journal
 	backupConfig   = "config/" // the folder of the main file
 	backupPiece    = 1 << 20
 )
@@ -41,7 +43,8 @@ type Manifest struct {
 }
 
 // Backup writes the whole gateway while it runs: the store as of one moment, the
-// CA, the configuration with the keys that it names. It holds secrets.
+// CA, the configuration with the keys that it names, and what the relay's journals
+// hold for the cloud. It holds secrets.
 func (g *Gateway) Backup(w io.Writer) error {
 	zipped := gzip.NewWriter(w)
 	b := backup{tar.NewWriter(zipped), time.Now().UTC().Truncate(time.Second)}
@@ -62,6 +65,9 @@ func (g *Gateway) Backup(w io.Writer) error {
 	}
 	if err == nil {
 		err = b.folder(backupPKI, filepath.Join(g.cfg.Load().Store.Path, "pki"))
+	}
+	if err == nil {
+		err = b.journals(filepath.Join(g.cfg.Load().Store.Path, "relay"))
 	}
 	if err == nil {
 		pieces := &pieces{add: func(n int, data []byte) error { return b.add(fmt.Sprintf("%s%06d", backupStore, n), 0o600, data) }}
@@ -142,6 +148,60 @@ func (b backup) folder(name, path string) error {
 		}
 	}
 	return nil
+}
+
+// journals adds the relay's journals as a power cut would leave them: first how
+// far each was sent, then its segments, oldest first, which only grow, at the end,
+// and go, at the beginning, when all in them was sent.
+func (b backup) journals(path string) error {
+	classes, err := os.ReadDir(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, class := range classes {
+		if !class.IsDir() {
+			continue
+		}
+		name, place := backupRelay+class.Name()+"/", filepath.Join(path, class.Name())
+		if err := b.stream(name+relay.StateName, filepath.Join(place, relay.StateName)); err != nil {
+			return err
+		}
+		segments, err := relay.Segments(place)
+		if err != nil {
+			return err
+		}
+		for _, segment := range segments {
+			if err := b.stream(name+filepath.Base(segment), segment); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// stream adds a file as long as it is now. One that is gone is left out.
+func (b backup) stream(name, path string) error {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	header := &tar.Header{Name: name, Mode: int64(info.Mode().Perm()), Size: info.Size(), ModTime: b.now, Format: tar.FormatPAX}
+	if err := b.tar.WriteHeader(header); err != nil {
+		return err
+	}
+	_, err = io.CopyN(b.tar, f, info.Size())
+	return err
 }
 
 // pieces cuts a stream of unknown length into entries of known ones.

@@ -14,6 +14,14 @@ type Traffic struct{ t traffic }
 func NewTraffic(began time.Time) *Traffic { return &Traffic{traffic{began: began}} }
 
 func (t *Traffic) Add(now time.Time, up, down int64) { t.t.add(now, up, down) }
+
+// Restart is the traffic after a restart: what was kept at one time goes on at
+// another.
+func (t *Traffic) Restart(kept, began time.Time) *Traffic {
+	next := &Traffic{}
+	next.t.resume(began, t.t.carried(kept))
+	return next
+}
 func (t *Traffic) Read(now time.Time, up, down int64) console.Traffic {
 	return t.t.read(now, up, down)
 }

@@ -58,7 +58,9 @@ func Open(cfg *config.Config, o Options) (_ *Gateway, err error) {
 	g.service = localshadow.NewService(g.store, log)
 	g.timings = console.NewTimings()
 	g.store.Committed, g.service.Served = g.timings.Commit.Observe, g.timings.Update.Observe
-	g.traffic.began = g.began
+	if err = g.openTraffic(); err != nil {
+		return nil, err
+	}
 	g.floor.space = g.store.Space
 
 	if g.ca, err = access.OpenCA(filepath.Join(cfg.Store.Path, "pki")); err != nil {

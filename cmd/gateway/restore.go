@@ -63,7 +63,8 @@ func (u *unpacking) install() error {
 	if err != nil {
 		return fmt.Errorf("the configuration in the backup: %w", err)
 	}
-	// The store is made beside its place: that one may be on another file system.
+	// All of the store's folder is made beside its place, which may be on another
+	// file system.
 	place := cfg.Store.Path
 	fresh := localshadow.Config{Path: filepath.Join(place, "restoring")}
 	if err := os.MkdirAll(place, 0o750); err != nil {
@@ -84,8 +85,14 @@ func (u *unpacking) install() error {
 	if err := u.swap(filepath.Join(fresh.Path, "store"), filepath.Join(place, "store")); err != nil {
 		return err
 	}
-	if err := u.swap(filepath.Join(u.staged, "pki"), filepath.Join(place, "pki")); err != nil {
-		return err
+	for _, folder := range []string{"pki", "relay"} {
+		beside := filepath.Join(fresh.Path, folder)
+		if err := copyFolder(filepath.Join(u.staged, folder), beside); err != nil {
+			return err
+		}
+		if err := u.swap(beside, filepath.Join(place, folder)); err != nil {
+			return err
+		}
 	}
 	return filepath.WalkDir(staged, func(from string, e fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) || err == nil && e.IsDir() {
@@ -106,6 +113,40 @@ func (u *unpacking) install() error {
 			return err
 		}
 		return u.swap(from, to)
+	})
+}
+
+// copyFolder copies files with their modes; none is there when it is not.
+func copyFolder(from, to string) error {
+	return filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		if e.IsDir() {
+			return os.MkdirAll(filepath.Join(to, name), 0o700)
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		in, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer in.Close()
+		out, err := os.OpenFile(filepath.Join(to, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, info.Mode().Perm())
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(out, in)
+		return errors.Join(err, out.Sync(), out.Close())
 	})
 }
 

@@ -15,7 +15,7 @@ import (
 	"strings"
 )
 
-// maxRestored bounds one file of a backup, but for the store.
+// maxRestored bounds one file of a backup, but for the store and the journals.
 const maxRestored = 4 << 20
 
 // ReadManifest reads what a backup is of.
@@ -89,6 +89,11 @@ func (u *unpacking) unpack(r io.Reader) error {
 		case strings.HasPrefix(name, backupStore):
 			_, err = io.Copy(dump, archive)
 		case strings.HasPrefix(name, backupPKI), strings.HasPrefix(name, backupConfig):
+			if header.Size > maxRestored {
+				return fmt.Errorf("%s is too large", name)
+			}
+			fallthrough
+		case strings.HasPrefix(name, backupRelay):
 			err = u.write(name, fs.FileMode(header.Mode).Perm(), archive)
 		default:
 			err = fmt.Errorf("it holds %q", name)
@@ -107,12 +112,10 @@ func (u *unpacking) write(name string, mode fs.FileMode, from io.Reader) error {
 	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
 		return err
 	}
-	data, err := io.ReadAll(io.LimitReader(from, maxRestored+1))
+	to, err := os.OpenFile(target, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, mode)
 	if err != nil {
 		return err
 	}
-	if len(data) > maxRestored {
-		return fmt.Errorf("%s is too large", name)
-	}
-	return os.WriteFile(target, data, mode)
+	_, err = io.Copy(to, from)
+	return errors.Join(err, to.Close())
 }
