@@ -72,6 +72,44 @@ func mustServeWith(tb testing.TB, a broker.Access) *broker.Broker {
 	return b
 }
 
+// named lets anybody do anything under the name of its user.
+type named struct{ rules }
+
+func (n *named) Authenticate(c access.Credentials) (broker.Principal, error) {
+	return ruled{&n.rules, c.User}, nil
+}
+
+// A client id that was another's, of a device that is enrolled now, say, is taken
+// over with an empty session: what waits is not for the new one to read. Of one
+// who is connected it is not taken.
+func TestAccess_AnotherPrincipal(t *testing.T) {
+	b := mustServeWith(t, &named{})
+	other := mustConnect(t, b, "other")
+	other.mustSubscribe(t, presence+"disconnected/lamp")
+	open := func(user string, code byte, present byte) *peer {
+		t.Helper()
+		p := mustDial(t, b)
+		p.send(t, 0x10, append(text("MQTT"), v3, 0x80, 0, 60), text("lamp"), text(user))
+		if got := p.expect(t, connack); got[0] != present || got[1] != code {
+			t.Fatalf("CONNACK of %s: % x, want session %d, code %d", user, got, present, code)
+		}
+		return p
+	}
+	p := open("ada", 0, 0)
+	p.mustSubscribe(t, v3, 1, "x", 1)
+	open("bob", 5, 0).expectClosed(t)
+	p.send(t, disconnect)
+	other.nextEvent(t, presence+"disconnected/lamp")
+	other.mustPublish(t, "x", 1, "for ada")
+
+	p = open("bob", 0, 0)
+	p.send(t, pingreq)
+	p.expect(t, pingresp)
+	p.send(t, disconnect)
+	other.nextEvent(t, presence+"disconnected/lamp")
+	open("bob", 0, 1)
+}
+
 // What a CONNECT shows reaches Access.
 func TestAccess_Credentials(t *testing.T) {
 	r := &rules{}

@@ -96,10 +96,10 @@ func (h *hook) admit(cl *mqtt.Client, c *conn, pk packets.Packet) (who Principal
 		return nil, &refusal{packets.ErrNotAuthorized, "its policies do not allow it", true}
 	}
 	c.held.take(h.b.turns.of(cl.ID))
-	if owner := h.b.sessions.owner(cl.ID); owner != "" && owner != who.Name() {
+	if holder := h.b.sessions.holder(cl.ID); holder != "" && holder != who.Name() {
 		return nil, &refusal{
 			code: packets.ErrNotAuthorized,
-			why:  fmt.Sprintf("the session of this client id belongs to %s, not to %s", owner, who.Name()),
+			why:  fmt.Sprintf("%s is connected with this client id, which %s may not take from it", holder, who.Name()),
 		}
 	}
 	return who, nil

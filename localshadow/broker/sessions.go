@@ -39,7 +39,11 @@ func (b *Broker) open(cl *mqtt.Client, c *conn, pk packets.Packet, who Principal
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	s := ss.byID[cl.ID]
-	if s != nil && (pk.Connect.Clean || !s.lasts) { // [MQTT-3.1.2-4], [MQTT-3.1.2-6]
+	foreign := s != nil && s.owner != who.Name() // what waits in it is not for who
+	if foreign {
+		b.log.Info("session ended: its client id is another's now", "client", cl.ID, "of", s.owner, "now", who.Name())
+	}
+	if s != nil && (pk.Connect.Clean || !s.lasts || foreign) { // [MQTT-3.1.2-4], [MQTT-3.1.2-6]
 		due = ss.remove(s)
 		s = nil
 	}
@@ -112,11 +116,11 @@ func (ss *sessions) expire(s *session) {
 	due.send(s.b)
 }
 
-// owner is who a client id's session belongs to; empty: there is none.
-func (ss *sessions) owner(id string) string {
+// holder is who is connected with a client id; empty: nobody is.
+func (ss *sessions) holder(id string) string {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	if s := ss.byID[id]; s != nil {
+	if s := ss.byID[id]; s != nil && s.online.Load() {
 		return s.owner
 	}
 	return ""
