@@ -14,6 +14,7 @@ import (
 
 	"edgeshadow/localshadow/shadow"
 	"edgeshadow/test/cloudtest"
+	"edgeshadow/test/fieldtest"
 	"edgeshadow/test/porttest"
 )
 
@@ -198,6 +199,12 @@ func TestRun_KilledByTheCloud(t *testing.T) {
 			case <-c.d.done:
 			case <-time.After(patience):
 				t.Fatal("the moment never came")
+			}
+			if p.served && p.topic == "/delete" { // or it would meet what the cloud does next
+				fieldtest.Await(t, "the delete that left is served", func() bool {
+					state, _ := c.there.State("lamp", "")
+					return state == nil
+				})
 			}
 			c.recover()
 		})
