@@ -87,7 +87,7 @@ func step(service *localshadow.Service, id shadow.ID) (version int64, err error)
 	return accepted.Version, err
 }
 
-// kill -9 at any moment, opening included: what was acknowledged is there, and
+// L13: kill -9 at any moment, opening included: what was acknowledged is there, and
 // versions go on without a gap or a repeat.
 func TestService_KilledAtRandom(t *testing.T) {
 	seed := rand.Uint64()

@@ -106,7 +106,7 @@ func flip(data []byte) []byte { data[len(data)/2] ^= 0x55; return data }
 // tear adds the beginning of an entry.
 func tear(data []byte) []byte { return append(data, 0, 0, 0, 9, 1, 2, 3) }
 
-// Damage is set aside with one line in the log, nothing of it is deleted, and
+// L13: damage is set aside with one line in the log, nothing of it is deleted, and
 // the store works.
 func TestOpenStore_Damage(t *testing.T) {
 	damages := []struct {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What a Debian user does with the package, in a fresh Debian: install, run,
-# upgrade with data in place, refuse to go back, remove, install again, purge.
+# upgrade with data in place, refuse to go back, remove, install again, purge
+# (L23); and what the installed daemon costs when it has nothing to do (L22).
 # packaging/check.sh; as root, with debootstrap, lintian and qemu-user-static.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -69,6 +70,16 @@ start
 inside edgeshadow shadow update lamp '{"state":{"reported":{"power":"on"}}}' >/dev/null
 inside edgeshadow shadow update lamp '{"state":{"desired":{"power":"off"}}}' >/dev/null
 [ "$(version)" = '"version":2' ] || fail "no shadow of version 2"
+
+say "idle: memory and processor"
+ticks() { awk '{print $14 + $15}' "/proc/$daemon/stat"; } # of 10 ms
+before=$(ticks)
+sleep 10
+used=$(($(ticks) - before))
+resident=$(awk '/^VmRSS:/ {print $2}' "/proc/$daemon/status")
+echo "$resident KiB resident, 0.$used % of a core"
+[ "$resident" -le $((30 << 10)) ] || fail "more than 30 MiB"
+[ "$used" -lt 5 ] || fail "0.5 % of a core or more"
 
 say "the unit"
 inside systemd-analyze verify --man=no /lib/systemd/system/edgeshadow.service

@@ -54,7 +54,7 @@ func segments(tb testing.TB, dir string) []string {
 	return files
 }
 
-// A full journal never exceeds its bound, whatever the policy; what is let go
+// L12: a full journal never exceeds its bound, whatever the policy; what is let go
 // is counted, and what stays is the end, in order.
 func TestJournal_Bound(t *testing.T) {
 	for _, full := range []relay.Full{relay.Oldest, relay.Latest} {

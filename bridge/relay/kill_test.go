@@ -156,7 +156,7 @@ func (p *publisher) kill() {
 	_ = p.cmd.Wait() // killed
 }
 
-// TestKill sends messages on several topics while the link is cut and the relay
+// L11: TestKill sends messages on several topics while the link is cut and the relay
 // is killed at random. What was acknowledged arrives, each topic in its order,
 // and the journal stays within its bound.
 func TestKill(t *testing.T) {

@@ -36,7 +36,7 @@ func swap(tb testing.TB, c *upstream.Client, cfg upstream.Config, filters ...str
 	commit()
 }
 
-// Another certificate is in use at once, in the session that there was: nothing
+// L30: another certificate is in use at once, in the session that there was: nothing
 // is lost, in either direction. What did not change is not touched.
 func TestClient_Prepare(t *testing.T) {
 	ca := MustCA(t)

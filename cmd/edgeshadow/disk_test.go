@@ -58,7 +58,7 @@ func leave(t *testing.T, dir string, free int64) {
 	}
 }
 
-// The disk fills up under a gateway with a bus, a relay and a cloud that is away:
+// L12: the disk fills up under a gateway with a bus, a relay and a cloud that is away:
 // first readings and messages wait, then nothing is stored, then the last byte is
 // gone; each is told with its cure, what can go on does, and all of it comes back
 // with the space. One that stops on a full disk loses nothing.

@@ -41,7 +41,7 @@ func mustCopySelf(t *testing.T, dir string) string {
 	return self
 }
 
-// A port that the daemon's user may not open is told with its cure, in status
+// L26: a port that the daemon's user may not open is told with its cure, in status
 // and by the doctor, the rest goes on, and the port too as soon as it may.
 func TestRun_PortWithoutPermission(t *testing.T) {
 	if os.Getuid() != 0 {

@@ -123,11 +123,15 @@ func (g *Gateway) parts() []part {
 // prepareSelf takes the bound of memory. Another name is another gateway.
 func (g *Gateway) prepareSelf(cfg *config.Config) (commit, discard func(), err error) {
 	was := g.cfg.Load().Gateway
-	switch {
-	case cfg.Gateway.Thing != was.Thing:
-		return nil, nil, &RestartError{[]string{"gateway.thing"}}
-	case cfg.Gateway.Metrics != was.Metrics:
-		return nil, nil, &RestartError{[]string{"gateway.metrics"}}
+	var restart []string
+	if cfg.Gateway.Metrics != was.Metrics {
+		restart = append(restart, "gateway.metrics")
+	}
+	if cfg.Gateway.Thing != was.Thing {
+		restart = append(restart, "gateway.thing")
+	}
+	if len(restart) > 0 {
+		return nil, nil, &RestartError{restart}
 	}
 	return func() { limitMemory(cfg.Gateway.Memory) }, func() {}, nil
 }

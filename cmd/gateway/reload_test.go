@@ -1,10 +1,13 @@
 package gateway_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -71,11 +74,28 @@ func TestGateway_Reload(t *testing.T) {
 	if changes, err := g.Gateway.Reload(); err == nil || !strings.Contains(err.Error(), "address already in use") {
 		t.Errorf("with an address in use: %v, %v", changes, err)
 	}
-	// One that needs a restart, beside one that could be made.
-	mustWriteConfig(t, dir, strings.Replace(fmt.Sprintf(site, listeners(first, second), plc.Addr(), ""), "thing: gw", "thing: other", 1))
+	// What needs a restart is named, all of it, and nothing is applied: neither what
+	// could be.
 	var restart *gateway.RestartError
-	if _, err := g.Gateway.Reload(); !errors.As(err, &restart) {
-		t.Errorf("another name: %v, want %T", err, restart)
+	good, file := fmt.Sprintf(site, listeners(first, second), plc.Addr(), ""), filepath.Join(dir, "edgeshadow.yaml")
+	for _, tt := range []struct{ old, new, want string }{
+		{"thing: gw", "thing: other", "gateway.thing"},
+		{"thing: gw", "thing: gw, metrics: '127.0.0.1:0'", "gateway.metrics"},
+		{"thing: gw", "thing: other, metrics: '127.0.0.1:0'", "gateway.metrics, gateway.thing"},
+		{"store: {", "store: {durability: 1s, ", "store.durability"},
+	} {
+		mustWriteConfig(t, dir, good)
+		yaml, err := os.ReadFile(file)
+		if err == nil {
+			err = os.WriteFile(file, bytes.Replace(yaml, []byte(tt.old), []byte(tt.new), 1), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := g.Gateway.Reload(); !errors.As(err, &restart) || restart.Hint() == "" ||
+			!strings.HasSuffix(err.Error(), "needs a restart: "+tt.want+"; nothing was applied") {
+			t.Errorf("%s: %v", tt.new, err)
+		}
 	}
 	plc.SetHolding(2, 0, 31)
 	awaitReported(t, g, "pump", `"speed":31`) // it is still there

@@ -14,7 +14,7 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 )
 
-// The authority that somebody brought ends, and is renewed in its files, with the
+// L30: the authority that somebody brought ends, and is renewed in its files, with the
 // key that it has: a reload takes it, the server's certificate is issued anew, and
 // no client is dropped; who comes may trust the old certificate or the new one.
 func TestGateway_RenewedCA(t *testing.T) {

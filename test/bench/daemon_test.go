@@ -19,7 +19,7 @@ import (
 	"edgeshadow/test/modbustest"
 )
 
-// BenchmarkDaemon runs the real binary with one Modbus bus and reports what an
+// L21, L22: BenchmarkDaemon runs the real binary with one Modbus bus and reports what an
 // idle gateway costs, with an empty store and with one of 10,000 shadows of 2 KB:
 //
 //	boot-ms     from its start to the CONNACK of its listener, without a network
