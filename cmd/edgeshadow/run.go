@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"os/signal"
 	"syscall"
@@ -9,6 +10,7 @@ import (
 
 	"edgeshadow/cmd/gateway"
 	"edgeshadow/config"
+	"edgeshadow/localshadow"
 )
 
 func runCommand() *cobra.Command {
@@ -32,9 +34,20 @@ func runCommand() *cobra.Command {
 			Socket:  gateway.DefaultSocket(), Log: logger(c.ErrOrStderr()), File: *path, Hangup: hangup,
 		})
 		if err != nil {
-			return err
+			return curable(err)
 		}
-		return g.Run(c.Context())
+		return curable(g.Run(c.Context()))
 	}
 	return c
+}
+
+// curable adds the cure of what most often keeps a daemon from starting.
+func curable(err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return hintedError{err, "another program listens there, perhaps mosquitto: ss -ltnp tells; stop it, or configure another address"}
+	case errors.Is(err, localshadow.ErrInUse):
+		return hintedError{err, "the daemon runs already, it seems: systemctl status edgeshadow"}
+	}
+	return err
 }
