@@ -99,3 +99,29 @@ func TestAnswers(t *testing.T) {
 		}
 	}
 }
+
+// I11, I13: the echo of an own write changes nothing here, however often it
+// comes, and a set of changes is applied in the cloud once.
+func TestAnswers_Echo(t *testing.T) {
+	inSite(t, bridge.Default(), func(t *testing.T, s *site) {
+		s.synced(base)
+		s.link.Turn(cloudtest.Knobs{Duplicate: cloudtest.Always("/accepted")})
+		for i := range 5 {
+			s.write(object{"reported": object{"own": i}})
+		}
+		before, err := s.service.Document(lamp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, there := s.cloud.State("lamp", "")
+		s.wait(time.Minute)
+		s.equal(object{"desired": object{"d": 1}, "reported": object{"r": 1, "own": 4}})
+		if after, err := s.service.Document(lamp); err != nil || after.Version != before.Version {
+			t.Errorf("the local version went from %d to %+v, %v", before.Version, after, err)
+		}
+		// The first write may have left before the last one was made.
+		if _, version := s.cloud.State("lamp", ""); version > there+2 {
+			t.Errorf("the cloud's version went from %d to %d", there, version)
+		}
+	})
+}

@@ -314,9 +314,9 @@ func TestFaults_F29_Reconfigured(t *testing.T) {
 	}
 }
 
-// F-32: a local subscriber that never reads holds nobody up: the publisher is
-// called after the commit, and the reconciler waits for nobody behind it.
-func TestFaults_F32_ObserverCalledFromItsOwnStep(t *testing.T) {
+// I10: every change of the local document, through a merge too, is told to local
+// subscribers.
+func TestFaults_EveryDeltaIsHeard(t *testing.T) {
 	inSite(t, bridge.Default(), func(t *testing.T, s *site) {
 		var heard atomic.Int64
 		s.synced(base)
@@ -333,7 +333,7 @@ func TestFaults_F32_ObserverCalledFromItsOwnStep(t *testing.T) {
 	})
 }
 
-// A thing's rate is bound, and never more than eight requests wait for an answer.
+// I7: a thing's rate is bound, and never more than eight requests wait for an answer.
 func TestFaults_F12_InFlight(t *testing.T) {
 	inSite(t, bridge.Default(), func(t *testing.T, s *site) {
 		for i := range 40 {

@@ -215,8 +215,8 @@ var rows = []struct {
 	{"Timer", func(s *site) { s.wait(12 * time.Second) }, settledAs, ""},
 }
 
-// TestStates goes through SYNC d5: each event in each state, with what both
-// sides are in the end.
+// TestStates goes through SYNC d5: each event in each state, with what both sides
+// are in the end. I12: for a restart that is the same as for a lost link.
 func TestStates(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	mqtt "github.com/eclipse/paho.mqtt.golang"
-
 	"edgeshadow/localshadow/shadow"
 	"edgeshadow/test/cloudtest"
 	"edgeshadow/test/fieldtest"
@@ -263,64 +261,4 @@ func TestRun_KilledWhileItStarts(t *testing.T) {
 		}
 	}
 	c.recover()
-}
-
-// TestRun_LocalBrokerRestarts stops and starts the daemon, and so the local
-// broker, while events of the cloud arrive, F-34: a device whose session is kept
-// hears of the last one.
-func TestRun_LocalBrokerRestarts(t *testing.T) {
-	c := mustDoom(t)
-	c.app(1)
-	c.start()
-	c.write(1)
-	c.equal()
-	c.deltas(true)
-	n := 1
-	for range 3 {
-		for range 20 {
-			n++
-			c.app(n)
-		}
-		c.d.stop(t)
-		n++
-		c.app(n)
-		c.start()
-	}
-	deltas := c.deltas(false)
-	c.equal()
-	for deadline := time.After(patience); ; {
-		select {
-		case got := <-deltas:
-			if got == n {
-				return
-			}
-		case <-deadline:
-			t.Fatalf("the device never heard of %d", n)
-		}
-	}
-}
-
-// deltas is what a local device hears that lamp is desired to do, in a session
-// that is kept.
-func (c *doomed) deltas(subscribe bool) <-chan int {
-	c.t.Helper()
-	heard := make(chan int, 1000)
-	hear := func(_ mqtt.Client, m mqtt.Message) {
-		var delta struct{ State struct{ App int } }
-		if json.Unmarshal(m.Payload(), &delta) == nil {
-			heard <- delta.State.App
-		}
-	}
-	client := mqtt.NewClient(mqtt.NewClientOptions().AddBroker("tcp://" + c.d.address).SetClientID("device").SetCleanSession(false).
-		SetAutoReconnect(false).SetConnectTimeout(patience).SetDefaultPublishHandler(hear))
-	if token := client.Connect(); !token.WaitTimeout(patience) || token.Error() != nil {
-		c.t.Fatalf("the device can't connect: %v", token.Error())
-	}
-	c.t.Cleanup(func() { client.Disconnect(0) })
-	if subscribe {
-		if token := client.Subscribe("$aws/things/lamp/shadow/update/delta", 1, nil); !token.WaitTimeout(patience) || token.Error() != nil {
-			c.t.Fatal(token.Error())
-		}
-	}
-	return heard
 }
