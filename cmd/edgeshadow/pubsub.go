@@ -199,7 +199,11 @@ func (t *talk) run(c *cobra.Command, work func(context.Context) error) error {
 	}()
 	err = work(ctx)
 	t.sent.Wait()
-	if lost := context.Cause(ctx); errors.Is(lost, pubsub.ErrLost) {
+	lost := context.Cause(ctx)
+	if !errors.Is(lost, pubsub.ErrLost) {
+		lost = err
+	}
+	if errors.Is(lost, pubsub.ErrLost) {
 		return hintedError{lost, "the log of the broker says why (journalctl -u edgeshadow); edgeshadow access denied tells what a policy refused"}
 	}
 	if c.Context().Err() != nil {

@@ -105,13 +105,23 @@ func (c *Client) wait(ctx context.Context, token mqtt.Token) error {
 	}
 }
 
+// answer is wait on a connection, which may end before: then what waits may hear
+// of it earlier than Lost does.
+func (c *Client) answer(ctx context.Context, token mqtt.Token) error {
+	err := c.wait(ctx, token)
+	if err != nil && ctx.Err() == nil && !c.paho.IsConnectionOpen() {
+		return fmt.Errorf("%w: %w", ErrLost, err)
+	}
+	return err
+}
+
 // URL is where the client is connected.
 func (c *Client) URL() string { return c.url.String() }
 
 // Subscribe returns with the SUBACK, and the QoS that it grants.
 func (c *Client) Subscribe(ctx context.Context, filter string, qos byte) (granted byte, err error) {
 	token := c.paho.Subscribe(filter, qos, nil).(*mqtt.SubscribeToken)
-	if err := c.wait(ctx, token); err != nil {
+	if err := c.answer(ctx, token); err != nil {
 		return 0, fmt.Errorf("subscribe to %s: %w", filter, err)
 	}
 	const failure = 0x80 // [MQTT-3.9.3-2]
@@ -123,7 +133,7 @@ func (c *Client) Subscribe(ctx context.Context, filter string, qos byte) (grante
 
 // Publish returns with the PUBACK, or PUBCOMP; with QoS 0 when it is sent.
 func (c *Client) Publish(ctx context.Context, topic string, payload []byte, qos byte, retain bool) error {
-	if err := c.wait(ctx, c.paho.Publish(topic, qos, retain, payload)); err != nil {
+	if err := c.answer(ctx, c.paho.Publish(topic, qos, retain, payload)); err != nil {
 		return fmt.Errorf("publish to %s: %w", topic, err)
 	}
 	return nil
