@@ -53,6 +53,12 @@ func (c *doomed) cloud() string {
 
 func (c *doomed) start() {
 	c.t.Helper()
+	c.d = MustRunDaemon(c.t, c.dir, "127.0.0.1:0", c.cloud())
+}
+
+// startOpen starts it where local clients can find it.
+func (c *doomed) startOpen() {
+	c.t.Helper()
 	c.d = MustRunDaemon(c.t, c.dir, porttest.MustFindAddress(c.t), c.cloud())
 }
 
@@ -222,7 +228,7 @@ func TestRun_KilledByTheCloud(t *testing.T) {
 		t.Parallel()
 		c := mustDoom(t)
 		c.app(1)
-		c.start()
+		c.startOpen()
 		c.write(1)
 		c.equal()
 		deltas := c.deltas(true)
@@ -252,7 +258,7 @@ func TestRun_KilledWhileItStarts(t *testing.T) {
 		c.app(n + 2)
 		c.app(n + 3)
 		launched := c.doom(m)
-		c.d = mustLaunch(t, c.dir, fmt.Sprintf("{address: %q}", porttest.MustFindAddress(t)), c.cloud(), started(t))
+		c.d = mustLaunch(t, c.dir, `{address: "127.0.0.1:0"}`, c.cloud(), started(t))
 		launched <- c.d
 		select {
 		case <-c.d.done:

@@ -15,7 +15,6 @@ import (
 
 	"edgeshadow/test/clocktest"
 	"edgeshadow/test/cloudtest"
-	"edgeshadow/test/porttest"
 )
 
 // TestRun_ClockJumpsWithCloud moves the daemon's wall clock while both sides are edited,
@@ -24,11 +23,9 @@ func TestRun_ClockJumpsWithCloud(t *testing.T) {
 	c := mustDoom(t)
 	c.app(1)
 	var clock *clocktest.Clock
-	address := porttest.MustFindAddress(t)
-	c.d = mustRun(t, c.dir, fmt.Sprintf("{address: %q}", address), c.cloud(), func(cmd *exec.Cmd) {
+	c.d = mustRun(t, c.dir, `{address: "127.0.0.1:0"}`, c.cloud(), func(cmd *exec.Cmd) {
 		clock = clocktest.MustStart(t, cmd, time.Until(time.Unix(0, 0)).Truncate(time.Second)+time.Hour)
 	})
-	c.d.address = address
 	c.write(1)
 	c.equal()
 	var gets atomic.Int64
@@ -68,7 +65,7 @@ func TestRun_ClockJumpsWithCloud(t *testing.T) {
 func TestRun_DeafSubscriber(t *testing.T) {
 	c := mustDoom(t)
 	c.app(1)
-	c.start()
+	c.startOpen()
 	c.write(1)
 	c.equal()
 	conn, err := net.Dial("tcp", c.d.address)
@@ -107,7 +104,7 @@ func TestRun_DeafSubscriber(t *testing.T) {
 func TestRun_LocalBrokerRestarts(t *testing.T) {
 	c := mustDoom(t)
 	c.app(1)
-	c.start()
+	c.startOpen()
 	c.write(1)
 	c.equal()
 	c.deltas(true)
@@ -120,7 +117,7 @@ func TestRun_LocalBrokerRestarts(t *testing.T) {
 		c.d.stop(t)
 		n++
 		c.app(n)
-		c.start()
+		c.startOpen()
 	}
 	deltas := c.deltas(false)
 	c.equal()
