@@ -129,6 +129,7 @@ func (s *Store) failure() error {
 }
 
 func (s *Store) fail(err error) {
+	err = withCure(s.path, err)
 	if s.failed.CompareAndSwap(nil, &err) {
 		s.log.Error("store can't write any more; restart to open it anew", "err", err)
 		close(s.failing)
@@ -165,23 +166,25 @@ func (s *Store) close() error {
 	s.shut = true
 	s.mu.Unlock()
 	s.readers.Wait()
+	// Badger would write the memtable out: a page that the disk can't back kills the
+	// process, and what it can't create it tries again for ever. All that it holds is
+	// in the log, as after a kill -9.
+	if s.failure() != nil {
+		return errors.Join(s.wal.close(), s.lock.Close())
+	}
 	if err := s.room(0); errors.Is(err, ErrDiskFull) {
-		// Badger would write the memtable out, and a page that the disk can't back
-		// kills the process. All that it holds is in the log, as after a kill -9.
 		s.log.Warn("store is left open for lack of disk space; the next start reads its log", "err", err, "hint", fullHint(s.path))
 		return errors.Join(s.wal.sync(), s.wal.close(), s.lock.Close())
 	}
 	var errs []error
-	if s.failure() == nil {
-		err := s.db.Update(func(txn *badger.Txn) error {
-			if err := txn.Set([]byte(ageKey), seal(formatInline, []byte(ageKey), encodeAge(s.Age()))); err != nil {
-				return err
-			}
-			return txn.Set([]byte(cleanKey), seal(formatInline, []byte(cleanKey), nil))
-		})
-		if err != nil {
-			errs = append(errs, fmt.Errorf("mark store as closed: %w", err))
+	err := s.db.Update(func(txn *badger.Txn) error {
+		if err := txn.Set([]byte(ageKey), seal(formatInline, []byte(ageKey), encodeAge(s.Age()))); err != nil {
+			return err
 		}
+		return txn.Set([]byte(cleanKey), seal(formatInline, []byte(cleanKey), nil))
+	})
+	if err != nil {
+		errs = append(errs, fmt.Errorf("mark store as closed: %w", err))
 	}
 	if err := s.db.Close(); err != nil {
 		errs = append(errs, fmt.Errorf("close store: %w", err))
