@@ -11,7 +11,7 @@ import (
 // while they wait for a place among those without an answer. As many are made
 // ready as answers come during a commit, so that the link does not idle
 // meanwhile where answers are quick, and hardly any where they are slow.
-const maxAhead = 56
+const maxAhead = 120
 
 // window is what keeps the number of requests without an answer within bounds.
 // It gives a place away as soon as an answer arrives; the turn that takes the
