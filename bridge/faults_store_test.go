@@ -4,14 +4,11 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"edgeshadow/bridge"
 	"edgeshadow/test/cloudtest"
@@ -90,80 +87,6 @@ func TestFaults_F25_DiskFull(t *testing.T) {
 		s.equal(object{"desired": object{"d": 2}, "reported": object{"r": 1, "own": 1}})
 		s.expectLost()
 	})
-}
-
-// F-25: an fsync fails, after which nobody knows what is on the disk. Nothing
-// is acknowledged from then on, to neither side; the next start finds the way.
-func TestFaults_F25_FsyncFails(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &site{t: t, path: t.TempDir(), cfg: bridge.Default(), cloud: cloudtest.New(), fails: true}
-		s.start()
-		defer func() { s.close() }()
-		s.synced(base)
-		breakSync(t, s.path)
-		acked := false
-		event := `{"state":{"desired":{"d":2}},"metadata":{"desired":{"d":{"timestamp":946684900}}},"version":2,"timestamp":946684900}`
-		s.sync.Message("$aws/things/lamp/shadow/update/accepted", []byte(event), func() { acked = true })
-		s.wait(time.Minute)
-		select {
-		case <-s.store.Failed():
-		default:
-			t.Fatal("the store has not failed")
-		}
-		if acked {
-			t.Error("the event was acknowledged")
-		}
-		if _, err := s.service.Update(t.Context(), lamp, []byte(`{"state":{"reported":{"own":1}}}`)); err == nil {
-			t.Error("a local write was accepted")
-		}
-		s.app(object{"desired": object{"d": 2}})
-		s.restart()
-		s.write(object{"reported": object{"own": 2}})
-		s.link.Connect(true)
-		s.heal()
-		s.equal(object{"desired": object{"d": 2}, "reported": object{"r": 1, "own": 2}})
-		s.expectLost()
-	})
-}
-
-// breakSync lets every fdatasync of a store fail: the file that the store syncs
-// its log through, which it opened for reading, becomes one that can't be synced.
-func breakSync(t *testing.T, store string) {
-	t.Helper()
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer null.Close()
-	open, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Skipf("needs /proc, to find the file that the store syncs: %v", err)
-	}
-	broken := 0
-	for _, f := range open {
-		path, err := os.Readlink("/proc/self/fd/" + f.Name())
-		if err != nil || !strings.HasPrefix(path, store) || filepath.Ext(path) != ".mem" {
-			continue
-		}
-		fd, err := strconv.Atoi(f.Name())
-		if err != nil {
-			t.Fatal(err)
-		}
-		mode, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if mode&unix.O_ACCMODE != unix.O_RDONLY {
-			continue
-		}
-		if err := unix.Dup3(int(null.Fd()), fd, unix.O_CLOEXEC); err != nil {
-			t.Fatal(err)
-		}
-		broken++
-	}
-	if broken != 1 {
-		t.Fatalf("%d files broken", broken)
-	}
 }
 
 // fill writes a file until done.

@@ -35,7 +35,6 @@ type site struct {
 	stop    context.CancelFunc
 	stopped chan struct{}
 	fsync   time.Duration // what a commit takes longer than the disk
-	fails   bool          // the store will, and the test looks at that itself
 }
 
 // inSite runs a test in a bubble, with a site that is not connected yet.
@@ -51,20 +50,12 @@ func inSite(t *testing.T, cfg bridge.Config, fn func(t *testing.T, s *site)) {
 
 func (s *site) start() {
 	// No power is cut here: what kills does so to a process (TestCrash).
-	cfg := localshadow.Config{Path: s.path, Durability: localshadow.OneSecond}
-	var err error
-	if s.fails {
-		cfg.Durability = localshadow.Sync
-		if s.store, err = localshadow.OpenStore(cfg, nil); err != nil {
-			s.t.Fatal(err)
-		}
-	} else {
-		s.store = shadowtest.MustOpenStoreWith(s.t, cfg)
-	}
+	s.store = shadowtest.MustOpenStoreWith(s.t, localshadow.Config{Path: s.path, Durability: localshadow.OneSecond})
 	if s.fsync > 0 {
 		s.store.Committed = func(time.Duration) { time.Sleep(s.fsync) }
 	}
 	s.service = shadowtest.NewService(s.t, s.store, &s.heard)
+	var err error
 	if s.sync, err = bridge.Open(s.cfg, s.store, s.service, nil); err != nil {
 		s.t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A disk whose file system turns read-only upon a fault ends the daemon, with the
+// A disk whose file system turns read-only upon a fault (SYNC F-25) ends the daemon, with the
 // cure, and soon: systemd starts it anew until it may write. Nothing that was
 // acknowledged is lost.
 func TestRun_DiskTurnsReadOnly(t *testing.T) {
