@@ -43,12 +43,15 @@ func (t *thing) tell(ctx context.Context, sink Sink) error {
 			return nil
 		}
 		next, reported := t.telling(now)
+		untold := t.untold
 		t.mu.Unlock()
 		if err := sink.Report(ctx, t.name, ConnectivityShadow, reported); err != nil {
 			return err
 		}
 		t.mu.Lock()
-		t.told = next
+		if t.untold == untold {
+			t.told = next
+		}
 		t.mu.Unlock()
 	}
 }

@@ -26,6 +26,45 @@ func (t *thing) toReport(now time.Time, p *point) {
 	p.sent, p.sentAt = p.value, now
 }
 
+// reported forgets that values were reported which a shadow no longer has.
+func (t *thing) reported(shadow string, altered map[string]any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if shadow == ConnectivityShadow {
+		if online, changed := altered["online"]; changed && online == nil {
+			t.told = told{}
+			t.untold++
+			nudge(t.report)
+		}
+		return
+	}
+	for path, p := range t.points {
+		if _, waits := t.pending[shadow][path]; waits || p.shadow != shadow || p.sent == nil {
+			continue
+		}
+		if value, changed := change(altered, path); changed && value != p.sent {
+			p.sent = nil
+		}
+	}
+}
+
+// change is what altered says of a dotted name: nil, too, where what it is part
+// of is gone or is no object any more.
+func change(altered map[string]any, path string) (value any, changed bool) {
+	for {
+		key, rest, more := strings.Cut(path, ".")
+		v, changed := altered[key]
+		if !changed || !more {
+			return v, changed
+		}
+		below, isObject := v.(map[string]any)
+		if !isObject {
+			return nil, true
+		}
+		altered, path = below, rest
+	}
+}
+
 // reporter gives the sink what is pending, one Report at a time, until ctx ends.
 // What comes meanwhile waits and is reported together.
 func (t *thing) reporter(ctx context.Context, sink Sink) {

@@ -205,6 +205,16 @@ func (s *Supervisor) Actuate(thing, shadow string, desired map[string]any, anew 
 	}
 }
 
+// Reported tells what changed in state.reported of a shadow, by whomever: the
+// values that are there now, as Actuate has them, and nil where there is none any
+// more. What a device said and its shadow no longer says is reported again with
+// the device's next word.
+func (s *Supervisor) Reported(thing, shadow string, altered map[string]any) {
+	if t := s.set.Load().things[thing]; t != nil {
+		t.reported(shadow, altered)
+	}
+}
+
 // sleep waits and says whether it slept to the end.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)

@@ -31,6 +31,7 @@ type thing struct {
 	since   time.Time // when online became what it is
 	heard   time.Time // when the device was last heard
 	told    told
+	untold  int // how often the shadow lost what was told
 
 	desired  map[string]any   // as Actuate said it last
 	asked    map[string]Asked // since when, of points with a max_age; nil: not loaded

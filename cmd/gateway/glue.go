@@ -55,14 +55,21 @@ func (m meter) Bytes() int64 {
 	return s.BytesIn + s.BytesOut
 }
 
-// actuator takes what is desired of wired things to the field.
+// actuator takes what is desired of wired things to the field, and tells it what
+// became of what it reported.
 type actuator struct {
 	field *adapters.Supervisor
 	cfg   *atomic.Pointer[config.Config]
 }
 
 func (a actuator) Changed(c localshadow.Change) {
-	if _, wired := a.cfg.Load().Things[c.ID.Thing]; !wired || c.ID.Name != "" {
+	if _, wired := a.cfg.Load().Things[c.ID.Thing]; !wired {
+		return
+	}
+	if changes := altered(reported(c.Prev), reported(c.Doc)); len(changes) > 0 {
+		a.field.Reported(c.ID.Thing, c.ID.Name, changes)
+	}
+	if c.ID.Name != "" {
 		return
 	}
 	was, is := desired(c.Prev), desired(c.Doc)
@@ -77,6 +84,29 @@ func desired(d *shadow.Document) *shadow.Object {
 		return nil
 	}
 	return d.State.Desired
+}
+
+func reported(d *shadow.Document) *shadow.Object {
+	if d == nil {
+		return nil
+	}
+	return d.State.Reported
+}
+
+// altered are the values of is that are not in was, and nil for those that only
+// was has.
+func altered(was, is *shadow.Object) map[string]any {
+	if is.Len() == 0 {
+		gone := make(map[string]any, was.Len())
+		for k := range was.All() {
+			gone[k] = nil
+		}
+		return gone
+	}
+	patch := shadow.Diff(shadow.State{Reported: was}, shadow.State{Reported: is})
+	changes, _ := patch.Get("reported")
+	o, _ := changes.(*shadow.Object)
+	return values(o)
 }
 
 // values are an object's members as Go values; numbers are json.Number.

@@ -72,6 +72,12 @@ func (s *Shadows) Get(thing, shadow string) map[string]any {
 	return maps.Clone(s.docs[thing+"/"+shadow])
 }
 
+// Forget is a shadow that somebody deleted.
+func (s *Shadows) Forget(thing, shadow string) {
+	defer s.lock()()
+	delete(s.docs, thing+"/"+shadow)
+}
+
 // Reports is how often a shadow was reported to.
 func (s *Shadows) Reports(thing, shadow string) int {
 	defer s.lock()()
