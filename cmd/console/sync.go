@@ -20,7 +20,7 @@ type Reconciler interface {
 // verifyTimeout is how long a comparison may take: the link may be down.
 const verifyTimeout = 20 * time.Second
 
-var errNoUplink = &shadow.Error{Code: http.StatusNotFound, Message: "this gateway has no uplink"}
+var errNoUplink = &shadow.Error{Code: http.StatusNotFound, Message: "this gateway has no uplink: its configuration has no cloud"}
 
 // syncRoutes are those of the reconciler.
 func (s *Server) syncRoutes(mux *http.ServeMux) {

@@ -93,10 +93,11 @@ func (f targetFlags) open(ctx context.Context, target string) (ex exchanger, don
 		}
 		known := false
 		if cfg, known = loaded.Buses[target]; !known {
-			return nil, done, hintedError{
-				fmt.Errorf("no bus %s in %s", target, *f.config),
-				"buses: " + strings.Join(slices.Sorted(maps.Keys(loaded.Buses)), " ") + "; or name host:port, or a serial port",
+			hint := "name host:port, or a serial port"
+			if names := slices.Sorted(maps.Keys(loaded.Buses)); len(names) > 0 {
+				hint = "buses: " + strings.Join(names, " ") + "; or " + hint
 			}
+			return nil, done, hintedError{fmt.Errorf("no bus %s in %s", target, *f.config), hint}
 		}
 		if daemonErr == nil {
 			return nil, done, fmt.Errorf("bus %s is not the daemon's yet; edgeshadow reload", target)
