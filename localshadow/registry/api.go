@@ -89,12 +89,21 @@ func describe(t Thing) description {
 	return d
 }
 
-// serve asks whether the caller may, and answers with what do returns.
-func (a *API) serve(action string, do func(r *http.Request, name string) (any, error)) http.HandlerFunc {
+// handler does what was asked for by name, and returns the answer's body.
+type handler func(r *http.Request, name string) (any, error)
+
+// serve is serveNamed of a thing.
+func (a *API) serve(action string, do handler) http.HandlerFunc {
+	return a.serveNamed("thing", "thing name", action, do)
+}
+
+// serveNamed checks the name in the path, asks whether the caller may, and
+// answers with what do returns.
+func (a *API) serveNamed(in, what, action string, do handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		name := r.PathValue("thing")
+		name := r.PathValue(in)
 		if (shadow.ID{Thing: name}).Check() != nil {
-			answerError(w, invalid("Invalid thing name"))
+			answerError(w, invalid("Invalid %s", what))
 			return
 		}
 		if !a.may(r, action, name) {

@@ -3,8 +3,6 @@ package registry
 import (
 	"net/http"
 	"time"
-
-	"edgeshadow/localshadow/shadow"
 )
 
 func (a *API) typeRoutes(mux *http.ServeMux) {
@@ -51,21 +49,9 @@ func epoch(t time.Time) int64 {
 	return t.Unix()
 }
 
-// serveType asks whether the caller may, and answers with what do returns.
-func (a *API) serveType(action string, do func(r *http.Request, name string) (any, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		name := r.PathValue("type")
-		if (shadow.ID{Thing: name}).Check() != nil {
-			answerError(w, invalid("Invalid thing type name"))
-			return
-		}
-		if !a.may(r, action, name) {
-			answerError(w, errForbidden)
-			return
-		}
-		v, err := do(r, name)
-		respond(w, v, err)
-	}
+// serveType is serveNamed of a thing type.
+func (a *API) serveType(action string, do handler) http.HandlerFunc {
+	return a.serveNamed("type", "thing type name", action, do)
 }
 
 func (a *API) getType(_ *http.Request, name string) (any, error) {
