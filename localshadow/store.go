@@ -20,6 +20,7 @@ import (
 //	a/…                   access: issued certificates, keys, tokens, policies
 //	f/…                   since when values of wired things are desired
 //	g/…                   what the gateway counted
+//	y/…                   the bridge: its clock and its budget
 //	m/…                   the store's own: boot counter, gateway id, age, journal
 //	~…                    chunks of large values (value.go)
 const (

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -265,31 +264,12 @@ func TestDriver_RememberedIsNotHeard(t *testing.T) {
 func TestDriver_TellsItsTurn(t *testing.T) {
 	b := bletest.MustBlueZ(t, bletest.Knobs{})
 	d := MustDriver(t, map[string]ble.Thing{"fridge": {Config: ble.Config{MAC: fridge}}})
-	ctx, cancel := context.WithCancel(t.Context())
-	var first sync.Once
-	hung, release := make(chan *time.Time), make(chan struct{})
-	done := make(chan error, 1)
-	go func() {
-		done <- d.Run(ctx, func(...adapters.Reading) {
-			first.Do(func() {
-				hung <- d.Stats().BusySince
-				<-release
-			})
-		})
-	}()
-	mustListen(t, b)
-	b.Advertise(bthome(fridge, 0x00, 1, 0x3A, 1))
-	began := <-hung
-	if began == nil {
-		t.Fatal("a driver that hangs rests")
-	}
-	if now := d.Stats().BusySince; now == nil || !now.Equal(*began) {
-		t.Errorf("a driver that hangs is busy since %v, want %v", now, began)
-	}
-	release <- struct{}{}
+	_, stop := fieldtest.MustHang(t, d, func() {
+		mustListen(t, b)
+		b.Advertise(bthome(fridge, 0x00, 1, 0x3A, 1))
+	})
 	fieldtest.Await(t, "it waits again", func() bool { return d.Stats().BusySince == nil })
-	cancel()
-	if err := <-done; err != nil {
+	if err := stop(); err != nil {
 		t.Error(err)
 	}
 }

@@ -70,11 +70,9 @@ func TestL27_DaemonGoneAndBack(t *testing.T) {
 		b.Advertise(bthome(fridge, 0x01, byte(i)))
 		r.AwaitValue(t, "fridge/battery", num(fmt.Sprint(i)))
 		b.Stop()
-		for end := time.Now().Add(patience); d.Stats().Err != "bluetoothd is gone; it is waited for"; time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatalf("nobody noticed that bluetoothd is gone: %+v", d.Stats())
-			}
-		}
+		fieldtest.Await(t, "it is noticed that bluetoothd is gone", func() bool {
+			return d.Stats().Err == "bluetoothd is gone; it is waited for"
+		})
 		if d.Stats().Connected {
 			t.Error("connected to a daemon that is gone")
 		}

@@ -339,31 +339,12 @@ func TestDriver_TellsItsTurn(t *testing.T) {
 	d := MustNew(t, dev.Path(), map[string]serial.Thing{"scale-1": {Config: serial.Config{
 		Frame: serial.Frame{End: "\r\n"}, Parse: `(?P<weight>[+-]\d+\.\d)kg`,
 	}}})
-	ctx, cancel := context.WithCancel(t.Context())
-	var first sync.Once
-	hung, release := make(chan *time.Time), make(chan struct{})
-	done := make(chan error, 1)
-	go func() {
-		done <- d.Run(ctx, func(...adapters.Reading) {
-			first.Do(func() {
-				hung <- d.Stats().BusySince
-				<-release
-			})
-		})
-	}()
-	awaitOpen(t, d)
-	dev.Say("kg\r\n+12.5kg\r\n") // the first may be cut
-	began := <-hung
-	if began == nil {
-		t.Fatal("a driver that hangs rests")
-	}
-	if now := d.Stats().BusySince; now == nil || !now.Equal(*began) {
-		t.Errorf("a driver that hangs is busy since %v, want %v", now, began)
-	}
-	release <- struct{}{}
-	fieldtest.Await(t, "it gets on", func() bool { now := d.Stats().BusySince; return now != nil && now.After(*began) })
-	cancel()
-	if err := <-done; err != nil || d.Stats().BusySince != nil {
+	began, stop := fieldtest.MustHang(t, d, func() {
+		awaitOpen(t, d)
+		dev.Say("kg\r\n+12.5kg\r\n") // the first may be cut
+	})
+	fieldtest.Await(t, "it gets on", func() bool { now := d.Stats().BusySince; return now != nil && now.After(began) })
+	if err := stop(); err != nil || d.Stats().BusySince != nil {
 		t.Errorf("it ended with %v, busy since %v", err, d.Stats().BusySince)
 	}
 }

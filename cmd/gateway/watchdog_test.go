@@ -17,8 +17,10 @@ import (
 	"edgeshadow/localshadow/shadow"
 )
 
-// systemd is told of the start, of life, of a reload and of the stop.
-func TestGateway_Notify(t *testing.T) {
+// mustListenAsSystemd has the gateway of this process tell the test what it would
+// tell systemd, which wants a sign of life each 150 ms.
+func mustListenAsSystemd(t *testing.T) *net.UnixConn {
+	t.Helper()
 	socket := filepath.Join(t.TempDir(), "notify")
 	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
 	if err != nil {
@@ -27,6 +29,12 @@ func TestGateway_Notify(t *testing.T) {
 	t.Cleanup(func() { _ = l.Close() })
 	t.Setenv("NOTIFY_SOCKET", socket)
 	t.Setenv("WATCHDOG_USEC", "150000")
+	return l
+}
+
+// systemd is told of the start, of life, of a reload and of the stop.
+func TestGateway_Notify(t *testing.T) {
+	l := mustListenAsSystemd(t)
 	t.Setenv("WATCHDOG_PID", strconv.Itoa(os.Getpid()))
 
 	var told []string
@@ -64,14 +72,7 @@ func TestGateway_Notify(t *testing.T) {
 // A store that does not get on leaves systemd without a sign, and goes on to give
 // them when it does.
 func TestGateway_WatchdogStarves(t *testing.T) {
-	socket := filepath.Join(t.TempDir(), "notify")
-	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	t.Setenv("NOTIFY_SOCKET", socket)
-	t.Setenv("WATCHDOG_USEC", "150000")
+	l := mustListenAsSystemd(t)
 	fed := func(patience time.Duration) bool {
 		buf := make([]byte, 4096)
 		for deadline := time.Now().Add(patience); ; {

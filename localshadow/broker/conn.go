@@ -27,7 +27,8 @@ const (
 var errSlow = errors.New("the client does not read: its write buffer is full")
 
 // conn decouples mochi from the peer: Write only appends to a bounded buffer,
-// which a goroutine that exists while there is something to send writes out.
+// which a goroutine that exists while there is something to send writes out, or
+// the one that reads, after a request that it served itself (serve.go).
 // Without it one peer that stops reading stalls every publisher, because mochi
 // holds the client's lock while it writes.
 type conn struct {

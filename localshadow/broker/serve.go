@@ -18,8 +18,8 @@ func (c *conn) serve(fn func(idle bool)) {
 	}
 }
 
-// cork holds back what is written from here on until serve is at its end, if it
-// is not already.
+// cork has what is written from here on wait for the end of serve, while serve
+// runs and nothing is being written.
 func (c *conn) cork() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

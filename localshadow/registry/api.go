@@ -184,36 +184,45 @@ func (a *API) remove(r *http.Request, name string) (any, error) {
 	return struct{}{}, a.Registry.Delete(r.Context(), name, expected)
 }
 
-// list pages through the things; the token is the last name of a page.
+// list pages through the things.
 func (a *API) list(w http.ResponseWriter, r *http.Request) {
 	if !a.may(r, "iot:ListThings", "") {
 		answerError(w, errForbidden)
 		return
 	}
 	q := r.URL.Query()
-	most, err := pageSize(q)
-	if err != nil {
-		answerError(w, err)
-		return
-	}
+	things, next, err := page(q, a.Registry.List(), func(t Thing) string { return t.Name }, func(t Thing) bool {
+		return (q.Get("thingTypeName") == "" || t.Type == q.Get("thingTypeName")) &&
+			(q.Get("attributeName") == "" || t.Attributes[q.Get("attributeName")] == q.Get("attributeValue"))
+	})
 	out := struct {
 		Things    []description `json:"things"`
 		NextToken string        `json:"nextToken,omitempty"`
-	}{Things: []description{}}
-	for _, t := range a.Registry.List() {
-		switch {
-		case t.Name <= q.Get("nextToken"),
-			q.Get("thingTypeName") != "" && t.Type != q.Get("thingTypeName"),
-			q.Get("attributeName") != "" && t.Attributes[q.Get("attributeName")] != q.Get("attributeValue"):
-			continue
-		case len(out.Things) == most:
-			out.NextToken = out.Things[most-1].ThingName
-			respond(w, out, nil)
-			return
-		}
+	}{[]description{}, next}
+	for _, t := range things {
 		out.Things = append(out.Things, describe(t))
 	}
-	respond(w, out, nil)
+	respond(w, out, err)
+}
+
+// page is the page of a listing that a query asks for, of what is wanted of all,
+// which are in the order of their names. The token is the last name of a page;
+// next is empty after the last one.
+func page[T any](q url.Values, all []T, name func(T) string, wanted func(T) bool) (some []T, next string, err error) {
+	most, err := pageSize(q)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, v := range all {
+		switch {
+		case name(v) <= q.Get("nextToken"), !wanted(v):
+			continue
+		case len(some) == most:
+			return some, name(some[most-1]), nil
+		}
+		some = append(some, v)
+	}
+	return some, "", nil
 }
 
 // pageSize is how many a listing answers with at most.

@@ -148,6 +148,28 @@ type caller map[string]bool
 func (c caller) May(action, resource string) bool { return c[action+" "+resource] }
 func (c caller) Refused(action, resource string)  { c["refused "+action+" "+resource] = true }
 
+// exchange is a request, METHOD TARGET, and what the answer has: in its error type
+// or its body is want.
+type exchange struct {
+	request, body string
+	status        int
+	want          string
+}
+
+// expect makes requests, one after the other.
+func expect(t *testing.T, api *registry.API, exchanges []exchange) {
+	t.Helper()
+	for _, e := range exchanges {
+		method, target, _ := strings.Cut(e.request, " ")
+		w := httptest.NewRecorder()
+		api.ServeHTTP(w, httptest.NewRequest(method, target, strings.NewReader(e.body)))
+		body, _ := io.ReadAll(w.Body)
+		if all := w.Header().Get("x-amzn-ErrorType") + string(body); w.Code != e.status || !strings.Contains(all, e.want) {
+			t.Errorf("%s: %d %s, want %d %s", e.request, w.Code, all, e.status, e.want)
+		}
+	}
+}
+
 func TestAPI(t *testing.T) {
 	r := MustOpen(t, t.TempDir(), registry.Config{})
 	admin := caller{
@@ -155,11 +177,7 @@ func TestAPI(t *testing.T) {
 		"iot:ListThings ": true, "iot:CreateThing tap": true,
 	}
 	api := &registry.API{Registry: r, CallerOf: func(context.Context) registry.Caller { return admin }}
-	for _, tt := range []struct {
-		request, body string
-		status        int
-		want          string
-	}{
+	expect(t, api, []exchange{
 		{"GET /things/pump", "", 404, "ResourceNotFoundException"},
 		{"POST /things/pump", `{"thingTypeName":"pump","attributePayload":{"attributes":{"room":"hall"}}}`, 200, `"thingArn":"arn:aws:iot:::thing/pump"`},
 		{"GET /things/pump", "", 200, `"attributes":{"room":"hall"},"version":1`},
@@ -182,15 +200,7 @@ func TestAPI(t *testing.T) {
 		{"DELETE /things/pump?expectedVersion=3", "", 200, "{}"},
 		{"DELETE /things/pump", "", 200, "{}"},
 		{"GET /elsewhere", "", 404, "No such resource"},
-	} {
-		method, target, _ := strings.Cut(tt.request, " ")
-		w := httptest.NewRecorder()
-		api.ServeHTTP(w, httptest.NewRequest(method, target, strings.NewReader(tt.body)))
-		body, _ := io.ReadAll(w.Body)
-		if all := w.Header().Get("x-amzn-ErrorType") + string(body); w.Code != tt.status || !strings.Contains(all, tt.want) {
-			t.Errorf("%s: %d %s, want %d %s", tt.request, w.Code, all, tt.status, tt.want)
-		}
-	}
+	})
 	if !admin["refused iot:DescribeThing other"] {
 		t.Error("a refusal was not told")
 	}

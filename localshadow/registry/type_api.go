@@ -85,32 +85,22 @@ func (a *API) removeType(r *http.Request, name string) (any, error) {
 	return struct{}{}, a.Registry.DeleteType(r.Context(), name)
 }
 
-// listTypes pages through the types; the token is the last name of a page.
+// listTypes pages through the types.
 func (a *API) listTypes(w http.ResponseWriter, r *http.Request) {
 	if !a.may(r, "iot:ListThingTypes", "") {
 		answerError(w, errForbidden)
 		return
 	}
 	q := r.URL.Query()
-	most, err := pageSize(q)
-	if err != nil {
-		answerError(w, err)
-		return
-	}
+	types, next, err := page(q, a.Registry.Types(), func(t Type) string { return t.Name }, func(t Type) bool {
+		return q.Get("thingTypeName") == "" || t.Name == q.Get("thingTypeName")
+	})
 	out := struct {
 		ThingTypes []typeDescription `json:"thingTypes"`
 		NextToken  string            `json:"nextToken,omitempty"`
-	}{ThingTypes: []typeDescription{}}
-	for _, t := range a.Registry.Types() {
-		switch {
-		case t.Name <= q.Get("nextToken"), q.Get("thingTypeName") != "" && t.Name != q.Get("thingTypeName"):
-			continue
-		case len(out.ThingTypes) == most:
-			out.NextToken = out.ThingTypes[most-1].ThingTypeName
-			respond(w, out, nil)
-			return
-		}
+	}{[]typeDescription{}, next}
+	for _, t := range types {
 		out.ThingTypes = append(out.ThingTypes, describeType(t))
 	}
-	respond(w, out, nil)
+	respond(w, out, err)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -197,11 +196,7 @@ func TestAPI_ThingTypes(t *testing.T) {
 		"iot:CreateThing one": true, "iot:DeleteThingType none": true, "iot:DeprecateThingType none": true,
 	}
 	api := &registry.API{Registry: r, CallerOf: func(context.Context) registry.Caller { return admin }}
-	for _, tt := range []struct {
-		request, body string
-		status        int
-		want          string
-	}{
+	expect(t, api, []exchange{
 		{"GET /thing-types/pump", "", 404, "ResourceNotFoundException"},
 		{"GET /thing-types", "", 200, `{"thingTypes":[]}`},
 		{"POST /thing-types/pump", `{"thingTypeProperties":{"thingTypeDescription":"pumps","searchableAttributes":["room"]}}`, 200, `"thingTypeArn":"arn:aws:iot:::thingtype/pump"`},
@@ -230,15 +225,7 @@ func TestAPI_ThingTypes(t *testing.T) {
 		{"DELETE /thing-types/tap", "", 403, "ForbiddenException"},
 		{"PATCH /thing-types/pump", "{}", 404, "No such resource"}, // a type does not change
 		{"GET /thing-types/pu%2Fmp", "", 400, "Invalid thing type name"},
-	} {
-		method, target, _ := strings.Cut(tt.request, " ")
-		w := httptest.NewRecorder()
-		api.ServeHTTP(w, httptest.NewRequest(method, target, strings.NewReader(tt.body)))
-		body, _ := io.ReadAll(w.Body)
-		if all := w.Header().Get("x-amzn-ErrorType") + string(body); w.Code != tt.status || !strings.Contains(all, tt.want) {
-			t.Errorf("%s: %d %s, want %d %s", tt.request, w.Code, all, tt.status, tt.want)
-		}
-	}
+	})
 	if !admin["refused iot:DescribeThingType tap"] {
 		t.Error("a refusal was not told")
 	}
